@@ -1,0 +1,87 @@
+"""One look for every figure of the book.
+
+Colours are Okabe and Ito's colour-blind-safe palette; every curve also has its own line style and marker,
+so a figure reads in black and white. Sizes are in inches at the width of the printed text, so that the
+figures' text comes out as large as the caption's.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import Iterator
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+TEXT_WIDTH = 6.3
+"""Width of the printed text, in inches."""
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00")
+LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 2)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+_RC = {
+    "font.family": "serif",
+    "font.serif": ["STIXGeneral"],
+    "mathtext.fontset": "stix",
+    "font.size": 11,
+    "axes.labelsize": 11,
+    "axes.titlesize": 11,
+    "legend.fontsize": 10,
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 5,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.hashsalt": "implicit-bias",
+    "svg.fonttype": "path",
+    "pdf.fonttype": 42,
+}
+
+
+def curve(k: int) -> dict:
+    """Return the colour, line style and marker of a figure's ``k``-th curve, as keyword arguments of ``plot``.
+
+    Parameters
+    ----------
+    k : int
+        Index of the curve, from 0 to 6.
+
+    Raises
+    ------
+    ValueError
+        If there is no such style: a figure with more than seven curves should be split.
+    """
+    if not 0 <= k < len(COLORS):
+        raise ValueError(f"curve index {k}: a figure has at most {len(COLORS)} distinct curves")
+    return {"color": COLORS[k], "linestyle": LINE_STYLES[k], "marker": MARKERS[k]}
+
+
+@contextmanager
+def figure(rows: int = 1, columns: int = 1, height: float = 3.2, **subplots) -> Iterator[tuple[Figure, list[Axes]]]:
+    """Open a figure as wide as the text and yield it with its axes in reading order.
+
+    The book's style holds inside the ``with`` block only. The figure belongs to no window manager, so it is
+    shown only where it is the value of a notebook cell.
+
+    Parameters
+    ----------
+    rows, columns : int
+        Panels.
+    height : float
+        Height in inches.
+    **subplots
+        Passed to `matplotlib.figure.Figure.subplots`.
+    """
+    with mpl.rc_context(_RC):
+        fig = Figure(figsize=(TEXT_WIDTH, height), layout="constrained")
+        axes = fig.subplots(rows, columns, squeeze=False, **subplots)
+        yield fig, list(axes.flat)
