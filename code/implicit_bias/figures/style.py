@@ -85,3 +85,4 @@ def figure(rows: int = 1, columns: int = 1, height: float = 3.2, **subplots) -> 
         fig = Figure(figsize=(TEXT_WIDTH, height), layout="constrained")
         axes = fig.subplots(rows, columns, squeeze=False, **subplots)
         yield fig, list(axes.flat)
+        fig.draw_without_rendering()  # ticks are made when first drawn: make them in this style
