@@ -1,0 +1,263 @@
+"""Recorded results: small JSON files that say how they were made and refuse to be edited.
+
+A recording is one JSON object; ``data/README.md`` documents its fields. The last one, ``sha256``, is the SHA-256
+sum of all others in canonical form, so a damaged or hand-edited file is refused. Files are written atomically:
+a reader sees the old content or the new, never a part. Numbers are read back as numbers, nothing is executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import platform
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import __version__
+
+SCHEMA = 1
+"""Version of the format. A file of another version is refused."""
+
+DIGITS = 7
+"""Significant decimal digits of the numbers in ``runs``."""
+
+
+class RecordingError(Exception):
+    """A recording cannot be written, or read, or trusted; the message names the file."""
+
+
+def environment(device: str = "cpu") -> dict[str, Any]:
+    """Describe the machine and the software of this process.
+
+    Parameters
+    ----------
+    device : str
+        Name of the torch device that does the work.
+    """
+    import torch
+
+    processor = _processor()
+    if torch.device(device).type == "cuda":
+        device = f"{device} ({torch.cuda.get_device_name(device)})"
+    return {
+        "implicit_bias": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "torch": torch.__version__,
+        "platform": platform.platform(),
+        "processor": processor,
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": device,
+    }
+
+
+def now() -> str:
+    """Return the current time in UTC, ISO 8601, to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A result and how it was made.
+
+    Attributes
+    ----------
+    kind : str
+        What it is: ``"sweep"``, ``"step-size-search"``, ``"benchmark"``, ...
+    configuration : dict
+        Everything that determines the result, under plain names.
+    runs : list of dict
+        The rows of the result, under plain names. Floating-point numbers keep `DIGITS` significant digits on disk.
+    seconds : float
+        Wall-clock time of the computation.
+    data : dict, optional
+        ``source`` and ``checksum`` of the data used.
+    groups : list of dict
+        Where the runs were computed in groups: each group's ``members``, ``seconds`` and ``environment``.
+    environment : dict
+        Machine and software, see `environment`; that of the first group where there are several.
+    created : str
+        Date and time in UTC.
+    """
+
+    kind: str
+    configuration: dict[str, Any]
+    runs: list[dict[str, Any]]
+    seconds: float
+    data: dict[str, Any] | None = None
+    groups: list[dict[str, Any]] = field(default_factory=list)
+    environment: dict[str, Any] = field(default_factory=environment)
+    created: str = field(default_factory=now)
+
+
+def save(recording: Recording, path: str | Path) -> None:
+    """Write a recording atomically: a temporary file beside ``path``, flushed to disk, then moved into place.
+
+    Numbers in ``runs`` are rounded to `DIGITS` significant digits; NaN and infinities become ``null``.
+
+    Raises
+    ------
+    RecordingError
+        If the file cannot be written. What was there before is untouched.
+    """
+    path = Path(path)
+    content = {"schema": SCHEMA, "significant_digits": DIGITS} | {
+        name: _plain(value, DIGITS if name == "runs" else None) for name, value in asdict(recording).items()
+    }
+    text = _text(content | {"sha256": _checksum(content)})
+    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        try:
+            with open(scratch, "x", encoding="utf-8") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(scratch, path)
+        except BaseException:
+            scratch.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def load(path: str | Path, kind: str | None = None) -> Recording:
+    """Read a recording and verify it.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    kind : str, optional
+        The kind that is needed.
+
+    Raises
+    ------
+    RecordingError
+        If the file is missing, damaged, edited by hand, of another schema version or of another kind.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except FileNotFoundError as error:
+        raise RecordingError(f"{path}: there is no such recording") from error
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise RecordingError(f"{path}: damaged, not a JSON recording ({error})") from error
+    if not isinstance(content, dict) or "schema" not in content:
+        raise RecordingError(f"{path}: not a recording (it has no schema version)")
+    if content["schema"] != SCHEMA:
+        raise RecordingError(f"{path}: schema version {content['schema']!r}, but this program reads version {SCHEMA}")
+    checksum = content.pop("sha256", None)
+    if checksum != _checksum(content):
+        raise RecordingError(
+            f"{path}: its content does not match its checksum, so it was edited or damaged; "
+            "restore it from version control, or delete it and make it again"
+        )
+    if kind is not None and content.get("kind") != kind:
+        raise RecordingError(f"{path}: a recording of kind {content.get('kind')!r}, but {kind!r} is needed")
+    del content["schema"], content["significant_digits"]
+    return Recording(**content)
+
+
+def differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Say precisely in which fields two configurations differ.
+
+    Parameters
+    ----------
+    recorded, wanted : mapping
+        For instance a recording's ``configuration`` and the one asked for.
+
+    Returns
+    -------
+    list of str
+        One phrase a field, such as ``"alpha: recorded 0.5, wanted 0.1"``; empty if they agree.
+    """
+    recorded, wanted = _plain(recorded), _plain(wanted)
+    absent = object()
+    phrases = []
+    for name in sorted(recorded.keys() | wanted.keys()):
+        left, right = recorded.get(name, absent), wanted.get(name, absent)
+        if left != right:
+            shown = ["nothing" if side is absent else json.dumps(side) for side in (left, right)]
+            phrases.append(f"{name}: recorded {shown[0]}, wanted {shown[1]}")
+    return phrases
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise `RecordingError` unless a file can be written at ``path``; nothing is left there."""
+    path = Path(path)
+    if path.is_dir():
+        raise RecordingError(f"{path}: is a folder, but a file is to be written")
+    if not path.parent.is_dir():
+        raise RecordingError(f"{path}: the folder {path.parent} does not exist")
+    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        scratch.touch(exist_ok=False)
+        scratch.unlink()
+    except OSError as error:
+        raise RecordingError(f"{path}: the folder {path.parent} cannot be written to ({error.strerror})") from error
+
+
+def _plain(value: Any, digits: int | None = None) -> Any:
+    """Turn arrays, tuples and numpy numbers into JSON's types, floats rounded and non-finite ones None."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, digits) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist(), digits)
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, digits) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item(), digits)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return None
+        return value if digits is None else float(f"{value:.{digits}g}")
+    if value is None or isinstance(value, (str, int)):
+        return value
+    raise TypeError(f"a recording holds numbers, strings, lists and dictionaries, not {type(value).__name__}")
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _text(content: dict[str, Any]) -> str:
+    """Lay the content out with one field a line, and one run or group a line."""
+    fields = []
+    for name, value in content.items():
+        if isinstance(value, list) and value:
+            rows = ",\n  ".join(_compact(row) for row in value)
+            fields.append(f' "{name}": [\n  {rows}\n ]')
+        else:
+            fields.append(f' "{name}": {_compact(value)}')
+    return "{\n" + ",\n".join(fields) + "\n}\n"
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _processor() -> str:
+    """Return the processor's model name, as the system gives it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass  # not Linux
+    return platform.processor() or platform.machine()
