@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .network import leaky_relu_derivative
+
 Array = NDArray[np.float64]
 
 
@@ -32,13 +34,9 @@ def _matrix(A: Any, name: str) -> Array:
     return A
 
 
-def _slope(gamma: float, at_zero: float) -> tuple[float, float]:
-    gamma, at_zero = float(gamma), float(at_zero)
+def _check_gamma(gamma: float) -> None:
     if not 0 < gamma <= 1:
         raise ValueError(f"gamma = {gamma}: need 0 < gamma <= 1")
-    if not gamma <= at_zero <= 1:
-        raise ValueError(f"at_zero = {at_zero}: need gamma <= at_zero <= 1, with gamma = {gamma}")
-    return gamma, at_zero
 
 
 def _positive_size(**sizes: int) -> None:
@@ -165,12 +163,11 @@ def activation_spread(X: Any, W: Any, gamma: float, at_zero: float = 1.0) -> Act
     ``1 + (1+θ)/(1-θ) (max_i κ_i - 1)``.
     """
     X, W = _matrix(X, "X"), _matrix(W, "W")
-    gamma, at_zero = _slope(gamma, at_zero)
     if X.shape[1] != W.shape[1]:
         raise ValueError(f"X has shape {X.shape} and W has shape {W.shape}: need the same number of columns")
-    Z = W @ X.T
-    slopes = np.where(Z > 0, 1.0, np.where(Z < 0, gamma, at_zero))
-    return ActivationSpread(coefficient_spread(slopes), (Z > 0).mean(axis=0), slopes.mean(axis=0))
+    pre = X @ W.T  # the same product as in the network, so that both see the same signs
+    slopes = leaky_relu_derivative(pre, gamma, at_zero).T
+    return ActivationSpread(coefficient_spread(slopes), (pre > 0).mean(axis=1), slopes.mean(axis=0))
 
 
 def gaussian_spread(gamma: float) -> float:
@@ -183,7 +180,7 @@ def gaussian_spread(gamma: float) -> float:
     ValueError
         If not ``0 < gamma <= 1``.
     """
-    gamma, _ = _slope(gamma, 1.0)
+    _check_gamma(gamma)
     return 2 * (1 + gamma**2) / (1 + gamma) ** 2
 
 
@@ -206,7 +203,7 @@ def gaussian_gradient_rank(weights: Any, gamma: float) -> float:
     ValueError
         If a weight is not positive and finite, or ``gamma`` is out of range.
     """
-    gamma, _ = _slope(gamma, 1.0)
+    _check_gamma(gamma)
     h = _matrix(np.atleast_2d(weights), "weights").ravel()
     if h.min() <= 0:
         raise ValueError(f"weights contain {h.min()}: need positive numbers")
@@ -216,42 +213,105 @@ def gaussian_gradient_rank(weights: Any, gamma: float) -> float:
     return float((mean**2 + spread**2) * np.sum(h**2) / top)
 
 
-def extremal_network(r: int, s: int, scale: float = 1.0) -> tuple[Array, Array, Array, Array]:
-    """Return ``X, y, W, a`` for which the gradient's stable rank is exactly ``(1+γ)²/(4γ)``, with ``γ = r/s``.
+def extremal_network(active: int, n: int, scale: float = 1.0) -> tuple[Array, Array, Array, Array]:
+    """Return ``X, y, W, a`` at which the gradient's stable rank equals every ``κ_i``.
 
-    There are ``r + s`` samples, the unit vectors, all labelled 1, and ``r + s`` neurons; neuron ``j`` is active on the
-    ``r`` samples ``j, …, j+r-1`` (cyclically), so that each neuron and each sample meet the active fraction
-    ``γ/(1+γ)`` exactly (`@prp-sharp-adversarial`).
+    There are ``n`` samples, the unit vectors, all labelled 1, and ``n`` neurons; neuron ``j`` is active on the samples
+    ``j, …, j + active - 1`` (cyclically). With ``q = active/n`` the stable rank is
+    ``(q + (1-q)γ²)/(q + (1-q)γ)²``, and that is ``(1+γ)²/(4γ)``, its largest possible value, if
+    ``γ = active/(n - active)`` (`@prp-sharp-adversarial`).
 
     Parameters
     ----------
-    r, s : int
-        Positive, ``r <= s``.
+    active : int
+        Samples on which a neuron is active, ``1 <= active <= n``.
+    n : int
+        Number of samples, of neurons, and of dimensions.
     scale : float
         Size of every weight, positive.
 
     Returns
     -------
-    X : array, shape (r+s, r+s)
+    X : array, shape (n, n)
         The identity.
-    y : array, shape (r+s,)
+    y : array, shape (n,)
         All ones.
-    W : array, shape (r+s, r+s)
+    W : array, shape (n, n)
         Entries ``±scale``.
-    a : array, shape (r+s,)
-        All ``1/√(r+s)``.
+    a : array, shape (n,)
+        All ``1/√n``.
 
     Raises
     ------
     ValueError
-        If ``r`` and ``s`` are not positive whole numbers with ``r <= s``, or ``scale`` is not positive.
+        If not ``1 <= active <= n``, both whole numbers, or ``scale`` is not positive.
     """
-    _positive_size(r=r, s=s)
-    if r > s:
-        raise ValueError(f"r = {r} and s = {s}: need r <= s, so that gamma = r/s is at most 1")
+    _positive_size(active=active, n=n)
+    if active > n:
+        raise ValueError(f"active = {active} and n = {n}: need active <= n")
     if not (np.isfinite(scale) and scale > 0):
         raise ValueError(f"scale = {scale}: need a positive number")
-    n = r + s
     lag = (np.arange(n)[None, :] - np.arange(n)[:, None]) % n
-    W = np.where(lag < r, float(scale), -float(scale))
+    W = np.where(lag < active, float(scale), -float(scale))
     return np.eye(n), np.ones(n), W, np.full(n, 1 / np.sqrt(n))
+
+
+def orthogonality_defect(X: Any) -> float:
+    """Return ``θ(S) = n M / R_min²``, with ``M`` the largest ``|⟨x_i, x_j⟩|``, ``i ≠ j``.
+
+    The data are p-orthogonal exactly when ``θ(S) ≤ 1/(p R²)``; it is 0 for orthogonal data and for ``n = 1``
+    (`@lem-gram`).
+
+    Parameters
+    ----------
+    X : array or tensor, shape (n, d)
+        Samples, none zero.
+
+    Raises
+    ------
+    ValueError
+        If ``X`` is not a finite matrix, or a row is zero.
+    """
+    X = _matrix(X, "X")
+    X = X / (np.abs(X).max() or 1.0)
+    gram = X @ X.T
+    squares = np.diag(gram).copy()
+    if squares.min() <= 0:
+        raise ValueError(f"row {int(squares.argmin())} of X is zero, or too small beside the others to be squared: need R_min > 0")
+    np.fill_diagonal(gram, 0.0)
+    return float(len(X) * np.abs(gram).max() / squares.min())
+
+
+def nearly_orthogonal_samples(n: int, d: int, theta: float, rng: np.random.Generator) -> Array:
+    """Return ``n`` unit vectors of ``R^d`` with ``θ(S) = theta``, at random.
+
+    The Gram matrix is ``I + (θ/n) S``, ``S`` symmetric with zero diagonal, its other entries uniform in ``[-1, 1]`` and
+    then divided by the largest; the frame that carries it is uniform.
+
+    Parameters
+    ----------
+    n, d : int
+        Positive, ``n <= d``.
+    theta : float
+        In ``[0, 1)``; has no effect for ``n = 1``.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    array, shape (n, d)
+
+    Raises
+    ------
+    ValueError
+        If ``n`` or ``d`` is not a positive whole number, ``n > d``, or ``theta`` is outside ``[0, 1)``.
+    """
+    _positive_size(n=n, d=d)
+    if n > d:
+        raise ValueError(f"n = {n} and d = {d}: need n <= d")
+    if not 0 <= theta < 1:
+        raise ValueError(f"theta = {theta}: need 0 <= theta < 1")
+    S = np.triu(rng.uniform(-1, 1, (n, n)), 1)
+    S = (S + S.T) / (np.abs(S).max() or 1.0)
+    frame = np.linalg.qr(rng.standard_normal((d, n)))[0]
+    return np.linalg.cholesky(np.eye(n) + theta / n * S) @ frame.T
