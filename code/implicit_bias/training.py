@@ -26,9 +26,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from implicit_bias.mnist import MNIST
+from .mnist import CLASSES, MNIST
 
-CLASSES = 10
 ENGINE_VERSION = 1
 """Raised whenever a change to this module may change a trajectory by more than rounding."""
 

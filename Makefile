@@ -1,0 +1,69 @@
+# The book and its code. `make` lists the targets; README.md says what they need and how long they take.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+RESULTS := data/results
+
+TEX_PACKAGES := texlive-latex-recommended texlive-latex-extra texlive-fonts-recommended \
+	texlive-xetex texlive-luatex lmodern librsvg2-bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup tex report html pdf test experiment bench preview clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv with the pinned packages
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed, this is " + sys.version.split()[0] + ": name another with PYTHON=") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+tex:
+	@if command -v xelatex >/dev/null && kpsewhich scrreprt.cls tcolorbox.sty lmodern.sty >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing TeX: $(TEX_PACKAGES)"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TEX_PACKAGES) >/dev/null; \
+	else \
+		echo "The PDF needs TeX. On Debian or Ubuntu: sudo apt-get install $(TEX_PACKAGES)" >&2; exit 1; \
+	fi
+
+# Quarto where there is one, and otherwise the builder in code/book.
+define build
+	@quarto="$$($(PY) code/book/find_quarto.py)" || exit 1; \
+	if [ -n "$$quarto" ]; then \
+		echo "building with $$quarto"; "$$quarto" render $(if $(1),--to $(1)); \
+	else \
+		echo "no quarto here: building with code/book"; $(PY) code/book $(if $(1),--to $(1)); \
+	fi
+endef
+
+report: setup tex ## build the book, HTML and PDF, in _book/
+	$(call build,)
+
+html: setup ## build the HTML pages only
+	$(call build,html)
+
+pdf: setup tex ## build the PDF only
+	$(call build,pdf)
+
+test: setup ## run the tests (MNIST_ROOT= names the folder of the MNIST files)
+	$(PY) -m pytest
+
+experiment: setup ## run the MNIST experiment and record it in data/results/ (resumes if interrupted)
+	$(PY) -m implicit_bias search-step-size --out $(RESULTS)/step-size.json
+	$(PY) -m implicit_bias sweep --out $(RESULTS)/sweep.json
+
+bench: setup ## measure the trainer's speed and record it in data/results/
+	$(PY) -m implicit_bias.benchmark --out $(RESULTS)/benchmark.json
+
+preview: html ## build the pages and serve them on http://localhost:8000
+	$(PY) -m http.server --directory _book --bind localhost 8000
+
+clean: ## delete what the other targets made, except the recorded results and .venv
+	rm -rf _book .quarto .pytest_cache .hypothesis
