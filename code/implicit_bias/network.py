@@ -294,7 +294,7 @@ def gradient_descent(
     V: ArrayLike | None = None,
     at_zero: float = 1.0,
     record_rank: bool = False,
-    stop_at: float = 0.0,
+    stop_at: float | None = None,
 ) -> Trajectory:
     """Run ``W^{(t+1)} = W^{(t)} - α_t ∇L̂(W^{(t)})`` and record it.
 
@@ -319,8 +319,8 @@ def gradient_descent(
         ``φ'(0)``, in [γ, 1].
     record_rank : bool
         Whether to record stable ranks (two singular value decompositions a step).
-    stop_at : float
-        Stop at the first ``t`` with ``Ĝ(W^{(t)}) ≤ stop_at``; 0 never stops early.
+    stop_at : float, optional
+        Stop at the first ``t`` with ``Ĝ(W^{(t)}) ≤ stop_at``.
 
     Returns
     -------
@@ -360,7 +360,7 @@ def gradient_descent(
         if record_rank:
             rank.append(_stable_rank_or_nan(W))
             change.append(_stable_rank_or_nan(W - start))
-        if t == steps or G[-1] <= stop_at:
+        if t == steps or (stop_at is not None and G[-1] <= stop_at):
             break
         W = W - sizes[t] * gradient
     return Trajectory(
