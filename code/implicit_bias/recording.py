@@ -27,7 +27,7 @@ SCHEMA = 1
 """Version of the format. A file of another version is refused."""
 
 DIGITS = 7
-"""Significant decimal digits of the numbers in ``runs``."""
+"""Significant decimal digits that measured numbers keep, see `significant`."""
 
 
 class RecordingError(Exception):
@@ -76,7 +76,7 @@ class Recording:
     configuration : dict
         Everything that determines the result, under plain names.
     runs : list of dict
-        The rows of the result, under plain names. Floating-point numbers keep `DIGITS` significant digits on disk.
+        The rows of the result, under plain names.
     seconds : float
         Wall-clock time of the computation.
     data : dict, optional
@@ -99,10 +99,20 @@ class Recording:
     created: str = field(default_factory=now)
 
 
+def significant(values: Any, digits: int = DIGITS) -> Any:
+    """Round a number or an array to ``digits`` significant decimal digits, as a float or a list of floats.
+
+    A fraction k/n keeps enough of them to tell k as long as n is below 10^digits / 2.
+    """
+    if np.ndim(values):
+        return [significant(value, digits) for value in values]
+    return float(f"{float(values):.{digits}g}")
+
+
 def save(recording: Recording, path: str | Path) -> None:
     """Write a recording atomically: a temporary file beside ``path``, flushed to disk, then moved into place.
 
-    Numbers in ``runs`` are rounded to `DIGITS` significant digits; NaN and infinities become ``null``.
+    NaN and infinities become ``null``, arrays lists, dictionary keys strings.
 
     Raises
     ------
@@ -110,9 +120,7 @@ def save(recording: Recording, path: str | Path) -> None:
         If the file cannot be written. What was there before is untouched.
     """
     path = Path(path)
-    content = {"schema": SCHEMA, "significant_digits": DIGITS} | {
-        name: _plain(value, DIGITS if name == "runs" else None) for name, value in asdict(recording).items()
-    }
+    content = {"schema": SCHEMA} | _plain(asdict(recording))
     text = _text(content | {"sha256": _checksum(content)})
     scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
@@ -165,7 +173,7 @@ def load(path: str | Path, kind: str | None = None) -> Recording:
         )
     if kind is not None and content.get("kind") != kind:
         raise RecordingError(f"{path}: a recording of kind {content.get('kind')!r}, but {kind!r} is needed")
-    del content["schema"], content["significant_digits"]
+    del content["schema"]
     return Recording(**content)
 
 
@@ -208,20 +216,16 @@ def check_writable(path: str | Path) -> None:
         raise RecordingError(f"{path}: the folder {path.parent} cannot be written to ({error.strerror})") from error
 
 
-def _plain(value: Any, digits: int | None = None) -> Any:
-    """Turn arrays, tuples and numpy numbers into JSON's types, floats rounded and non-finite ones None."""
+def _plain(value: Any) -> Any:
+    """Turn arrays, tuples and numpy numbers into JSON's types, and numbers that are not finite into None."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item, digits) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist(), digits)
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (np.ndarray, np.generic)):
+        return _plain(value.tolist())
     if isinstance(value, (list, tuple)):
-        return [_plain(item, digits) for item in value]
-    if isinstance(value, np.generic):
-        return _plain(value.item(), digits)
+        return [_plain(item) for item in value]
     if isinstance(value, float):
-        if not math.isfinite(value):
-            return None
-        return value if digits is None else float(f"{value:.{digits}g}")
+        return value if math.isfinite(value) else None
     if value is None or isinstance(value, (str, int)):
         return value
     raise TypeError(f"a recording holds numbers, strings, lists and dictionaries, not {type(value).__name__}")
