@@ -264,43 +264,43 @@ def _check_in(name: str, value: float, low: float, high: float, *, closed_low: b
 
 
 def initial_rank_floor(m: int, d: int) -> float:
-    """Return ``min(m, d)/18``, the floor of the stable rank at initialisation (`@thm-initial-rank`)."""
+    """Return ``min(m, d)/18``, the floor of the stable rank at initialisation (`thm-initial-rank`)."""
     _check_in("min(m, d)", min(m, d), 1, math.inf)
     return min(m, d) / 18
 
 
 def initial_rank_failure(m: int, d: int, c: float = VERSHYNIN_C) -> float:
-    """Return ``exp(-md/16) + 2 exp(-c max(m, d))``, how often that floor may fail (`@thm-initial-rank`)."""
+    """Return ``exp(-md/16) + 2 exp(-c max(m, d))``, how often that floor may fail (`thm-initial-rank`)."""
     return math.exp(-m * d / 16) + 2 * math.exp(-c * max(m, d))
 
 
 def initial_rank_fine_floor(m: int, d: int, s: float, t: float) -> float:
-    """Return ``(1-s) m d / (√m + √d + t)²``, for ``s`` in (0, 1) and ``t >= 0`` (`@prp-initial-rank-fine`)."""
+    """Return ``(1-s) m d / (√m + √d + t)²``, for ``s`` in (0, 1) and ``t >= 0`` (`prp-initial-rank-fine`)."""
     _check_in("s", s, 0, 1, closed_low=False)
     _check_in("t", t, 0, math.inf)
     return (1 - s) * m * d / (math.sqrt(m) + math.sqrt(d) + t) ** 2
 
 
 def initial_rank_fine_failure(m: int, d: int, s: float, t: float, c: float = VERSHYNIN_C) -> float:
-    """Return ``exp(-s² md/4) + 2 exp(-c t²)``, how often the finer floor may fail (`@prp-initial-rank-fine`)."""
+    """Return ``exp(-s² md/4) + 2 exp(-c t²)``, how often the finer floor may fail (`prp-initial-rank-fine`)."""
     _check_in("s", s, 0, 1, closed_low=False)
     _check_in("t", t, 0, math.inf)
     return math.exp(-(s**2) * m * d / 4) + 2 * math.exp(-c * t**2)
 
 
 def spread_bound(gamma: float) -> float:
-    """Return ``(1+γ)²/(4γ)``, the largest value that any ``κ_i`` can have (`@lem-spread`)."""
+    """Return ``(1+γ)²/(4γ)``, the largest value that any ``κ_i`` can have (`lem-spread`)."""
     _check_in("gamma", gamma, 0, 1, closed_low=False, closed_high=True)
     return (1 + gamma) ** 2 / (4 * gamma)
 
 
 def activation_failure(n: int, m: int) -> float:
-    """Return ``n exp(-m/8)``, how often a sample activates at most a quarter of the neurons (`@lem-active`)."""
+    """Return ``n exp(-m/8)``, how often a sample activates at most a quarter of the neurons (`lem-active`)."""
     return n * math.exp(-m / 8)
 
 
 def gradient_rank_bound(theta: float, kappa: float) -> float:
-    """Return ``1 + (1+θ)/(1-θ) (κ-1)``, the bound on the gradient's stable rank (`@thm-gradient-rank`).
+    """Return ``1 + (1+θ)/(1-θ) (κ-1)``, the bound on the gradient's stable rank (`thm-gradient-rank`).
 
     ``theta`` is in [0, 1) and ``kappa`` is ``max_i κ_i``, at least 1.
     """
@@ -310,17 +310,17 @@ def gradient_rank_bound(theta: float, kappa: float) -> float:
 
 
 def gaussian_gradient_rank_bound(theta: float, gamma: float) -> float:
-    """Return ``1 + (1+θ)/(1-θ) (min{4, (1+γ)²/(4γ)} - 1)``: Gaussian weights (`@cor-gradient-rank-gaussian`)."""
+    """Return ``1 + (1+θ)/(1-θ) (min{4, (1+γ)²/(4γ)} - 1)``: Gaussian weights (`cor-gradient-rank-gaussian`)."""
     return gradient_rank_bound(theta, min(4.0, spread_bound(gamma)))
 
 
 def weight_norm_failure(m: int, d: int) -> float:
-    """Return ``exp(-md/8)``, how often ``‖W⁽⁰⁾‖_F² ≤ 2mdσ²`` may fail (`@thm-one-step`)."""
+    """Return ``exp(-md/8)``, how often ``‖W⁽⁰⁾‖_F² ≤ 2mdσ²`` may fail (`thm-one-step`)."""
     return math.exp(-m * d / 8)
 
 
 def gradient_norm_floor(n: int, theta: float, slope: float, R_min: float) -> float:
-    """Return ``√(1-θ) slope R_min/((1+e)√n)``: at most ``‖∇L̂(W)‖₂`` if ``‖W‖₂ R_max <= 1`` (`@lem-gradient-norm`).
+    """Return ``√(1-θ) slope R_min/((1+e)√n)``: at most ``‖∇L̂(W)‖₂`` if ``‖W‖₂ R_max <= 1`` (`lem-gradient-norm`).
 
     ``slope`` is a lower bound on every mean slope: γ always, ``max{γ, 1/4}`` if ``q_i >= 1/4`` for every ``i``.
     """
@@ -332,7 +332,7 @@ def gradient_norm_floor(n: int, theta: float, slope: float, R_min: float) -> flo
 def one_step_sigma(
     m: int, d: int, n: int, theta: float, slope: float, R_min: float, R_max: float, alpha: float, eta: float
 ) -> float:
-    """Return ``σ̄ = min{1/R_max, η α √(1-θ) slope R_min/((1+e)√n)} / √(2md)`` (`@thm-one-step`).
+    """Return ``σ̄ = min{1/R_max, η α √(1-θ) slope R_min/((1+e)√n)} / √(2md)`` (`thm-one-step`).
 
     ``alpha`` is the smallest first step size in use and ``eta`` is in (0, 1); ``slope`` as in `gradient_norm_floor`.
     """
@@ -344,7 +344,7 @@ def one_step_sigma(
 
 
 def one_step_rank_bound(rank: float, eta: float) -> float:
-    """Return ``((√rank + η)/(1-η))²``: the stable rank of ``W⁽⁰⁾ + D`` if ``‖W⁽⁰⁾‖_F ≤ η ‖D‖₂`` (`@lem-perturbation`).
+    """Return ``((√rank + η)/(1-η))²``: the stable rank of ``W⁽⁰⁾ + D`` if ``‖W⁽⁰⁾‖_F ≤ η ‖D‖₂`` (`lem-perturbation`).
 
     ``rank`` is the stable rank of ``D``, or a bound on it; ``eta`` is in [0, 1).
     """
@@ -354,12 +354,12 @@ def one_step_rank_bound(rank: float, eta: float) -> float:
 
 
 ONE_STEP_ETA = 1 / 12
-"""The ``η`` of `@cor-one-step`."""
+"""The ``η`` of `cor-one-step`."""
 
 ONE_STEP_CONSTANT = 9.0
-"""The universal ``C`` of `@cor-one-step`, for p-orthogonal data with ``p ≥ 3`` and any γ, m, d, n."""
+"""The universal ``C`` of `cor-one-step`, for p-orthogonal data with ``p ≥ 3`` and any γ, m, d, n."""
 
 
 def trajectory_rank_bound(theta: float, gamma: float) -> float:
-    """Return ``1 + (1+θ)/(1-θ) (1-γ)²/(4γ)``, for ``W⁽ᵗ⁾ - W⁽⁰⁾`` at every ``t ≥ 1`` (`@thm-trajectory`)."""
+    """Return ``1 + (1+θ)/(1-θ) (1-γ)²/(4γ)``, for ``W⁽ᵗ⁾ - W⁽⁰⁾`` at every ``t ≥ 1`` (`thm-trajectory`)."""
     return gradient_rank_bound(theta, spread_bound(gamma))

@@ -1,8 +1,8 @@
 """Stable rank: of a matrix, of Gaussian weights, and what the gradient's stable rank depends on.
 
 The stable rank ``‖W‖_F² / ‖W‖₂²`` is at least 1, at most the rank, and continuous. Problem 3 of the book
-shows that it is large for Gaussian weights (`@thm-initial-rank`) and small for the gradient of the loss on nearly
-orthogonal data (`@thm-gradient-rank`); the second fact rests on one number per sample, the spread ``κ_i`` of
+shows that it is large for Gaussian weights (`thm-initial-rank`) and small for the gradient of the loss on nearly
+orthogonal data (`thm-gradient-rank`); the second fact rests on one number per sample, the spread ``κ_i`` of
 the neurons' slopes, which `activation_spread` computes.
 """
 
@@ -78,7 +78,7 @@ def expected_stable_rank(m: int, d: int) -> float:
     """Return ``m d / (√m + √d)²``, what the stable rank of an ``m × d`` Gaussian matrix is close to.
 
     The numerator is the mean of ``‖W‖_F²/σ²`` and ``√m + √d`` the value around which ``‖W‖₂/σ`` concentrates for
-    large ``m`` and ``d`` (`@prp-initial-rank-fine` proves the lower half of "close to").
+    large ``m`` and ``d`` (`prp-initial-rank-fine` proves the lower half of "close to").
 
     Raises
     ------
@@ -92,7 +92,7 @@ def expected_stable_rank(m: int, d: int) -> float:
 def coefficient_spread(C: Any) -> Array:
     """Return, for every column of ``C``, the mean of its squares over the square of its mean.
 
-    For the matrix with rows ``a_j Σ_i y_i C_{ji} x_i`` these are the numbers ``κ_i`` of `@lem-coefficients`.
+    For the matrix with rows ``a_j Σ_i y_i C_{ji} x_i`` these are the numbers ``κ_i`` of `lem-coefficients`.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def activation_spread(X: Any, W: Any, gamma: float, at_zero: float = 1.0) -> Act
 
     Notes
     -----
-    These are the quantities of `@thm-gradient-rank`: the gradient's stable rank is at most
+    These are the quantities of `thm-gradient-rank`: the gradient's stable rank is at most
     ``1 + (1+θ)/(1-θ) (max_i κ_i - 1)``.
     """
     X, W = _matrix(X, "X"), _matrix(W, "W")
@@ -173,7 +173,7 @@ def activation_spread(X: Any, W: Any, gamma: float, at_zero: float = 1.0) -> Act
 def gaussian_spread(gamma: float) -> float:
     """Return ``2(1+γ²)/(1+γ)²``, the limit of every ``κ_i`` at a Gaussian initialisation as ``m → ∞``.
 
-    The ``κ_∞`` of `@prp-sharp-gaussian`; in ``[1, 2)``, and 1 only at ``γ = 1``.
+    The ``κ_∞`` of `prp-sharp-gaussian`; in ``[1, 2)``, and 1 only at ``γ = 1``.
 
     Raises
     ------
@@ -188,7 +188,7 @@ def gaussian_gradient_rank(weights: Any, gamma: float) -> float:
     """Return the limit of the gradient's stable rank for orthogonal data, Gaussian weights and ``m → ∞``.
 
     With ``h_i = g_i ‖x_i‖``, ``μ = (1+γ)/2`` and ``s = (1-γ)/2`` it is
-    ``(μ² + s²) Σ h_i² / λ_max(μ² h hᵀ + s² diag(h²))`` (`@prp-sharp-gaussian`); for equal ``h_i`` this is
+    ``(μ² + s²) Σ h_i² / λ_max(μ² h hᵀ + s² diag(h²))`` (`prp-sharp-gaussian`); for equal ``h_i`` this is
     ``n(μ²+s²)/(nμ²+s²)``, which tends to `gaussian_spread` as ``n → ∞``.
 
     Parameters
@@ -219,7 +219,7 @@ def extremal_network(active: int, n: int, scale: float = 1.0) -> tuple[Array, Ar
     There are ``n`` samples, the unit vectors, all labelled 1, and ``n`` neurons; neuron ``j`` is active on the samples
     ``j, …, j + active - 1`` (cyclically). With ``q = active/n`` the stable rank is
     ``(q + (1-q)γ²)/(q + (1-q)γ)²``, and that is ``(1+γ)²/(4γ)``, its largest possible value, if
-    ``γ = active/(n - active)`` (`@prp-sharp-adversarial`).
+    ``γ = active/(n - active)`` (`prp-sharp-adversarial`).
 
     Parameters
     ----------
@@ -260,7 +260,7 @@ def orthogonality_defect(X: Any) -> float:
     """Return ``θ(S) = n M / R_min²``, with ``M`` the largest ``|⟨x_i, x_j⟩|``, ``i ≠ j``.
 
     The data are p-orthogonal exactly when ``θ(S) ≤ 1/(p R²)``; it is 0 for orthogonal data and for ``n = 1``
-    (`@lem-gram`).
+    (`lem-gram`).
 
     Parameters
     ----------

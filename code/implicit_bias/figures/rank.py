@@ -34,7 +34,7 @@ def _signs(size: int, rng: np.random.Generator) -> np.ndarray:
 def spectra(m: int = 150, d: int = 300, n: int = 12, gamma: float = 0.05, seed: int = 0) -> Figure:
     """Singular values of ``W⁽ᵗ⁾`` over the largest, before and after the first steps of gradient descent.
 
-    The data are nearly orthogonal with ``θ = 1/3`` and the initialisation is small, as in `@cor-one-step`.
+    The data are nearly orthogonal with ``θ = 1/3`` and the initialisation is small, as in `cor-one-step`.
     """
     rng = np.random.default_rng(seed)
     X, y = nearly_orthogonal_samples(n, d, 1 / 3, rng), _signs(n, rng)
@@ -81,7 +81,7 @@ def one_step(
     alpha: float = 1.0,
     seeds: int = 5,
 ) -> Figure:
-    """Stable rank before and after one step against σ, with the bound of `@thm-one-step`.
+    """Stable rank before and after one step against σ, with the bound of `thm-one-step`.
 
     The bound at a given σ is that of the smallest η that σ allows, and is drawn where one exists.
     """
@@ -119,7 +119,7 @@ def trajectory(
     steps: int = 300,
     seeds: int = 5,
 ) -> Figure:
-    """``StableRank(W⁽ᵗ⁾ - W⁽⁰⁾)`` along runs with several step sizes, against the bound of `@thm-trajectory`."""
+    """``StableRank(W⁽ᵗ⁾ - W⁽⁰⁾)`` along runs with several step sizes, against the bound of `thm-trajectory`."""
     t = np.arange(1, steps + 1)
     marks = [int(v) for v in np.unique(np.geomspace(1, steps, 10).astype(int)) - 1]
     with figure(1, 2, height=3.4, sharey=True) as (fig, (left, right)):
