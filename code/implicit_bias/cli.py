@@ -1,7 +1,7 @@
 """The command line: ``python -m implicit_bias`` or ``implicit-bias``.
 
 Exit status: 0 done; 1 the data, a recording or a cluster cannot be used; 2 a value on the command line cannot;
-130 interrupted. Errors are one line on stderr. Heavy modules are imported only by the command that needs them.
+130 interrupted. Errors are one line on stderr.
 """
 
 from __future__ import annotations
@@ -13,17 +13,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from . import __version__
+from .figures import mnist as draw
 from .mnist import PROJECT, MNISTError
-from .recording import RecordingError, check_writable
+from .recording import RecordingError, check_writable, load
+from .sweep import ALPHAS, BACKENDS, Configuration, SweepError, run_sweep, search_step_size
 
-RESULTS = PROJECT / "data" / "results"
-"""Where the book looks for the recordings."""
+SWEEP = PROJECT / "data" / "results" / "sweep.json"
+SEARCH = PROJECT / "data" / "results" / "step-size.json"
 
-SWEEP = RESULTS / "sweep.json"
-SEARCH = RESULTS / "step-size-search.json"
-
-_SIGMAS = (0.0002, 0.002, 0.02, 0.2, 2.0)
-_ALPHAS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+_DEFAULT = Configuration()
 
 
 class _Parser(argparse.ArgumentParser):
@@ -47,10 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen.run(chosen)
     except ValueError as error:
         return _failed(chosen, error, 2)
-    except (MNISTError, RecordingError) as error:
+    except (MNISTError, RecordingError, SweepError) as error:
         return _failed(chosen, error, 1)
     except KeyboardInterrupt:
-        return _failed(chosen, "interrupted; the same command goes on from the finished groups", 130)
+        return _failed(chosen, "interrupted; the same command goes on from what is finished", 130)
     return 0
 
 
@@ -76,10 +74,10 @@ def _parser() -> _Parser:
         "T/5, T/2 and T steps (rounded up to whole steps). Interrupted, the same command goes on from the finished "
         "groups.",
     )
-    sweep.add_argument("--sigmas", type=_positive, nargs="+", default=_SIGMAS, metavar="SIGMA",
-                       help=f"standard deviations of the initial weights, > 0 (default: {_words(_SIGMAS)})")
-    sweep.add_argument("--alpha", type=_positive, default=0.5, metavar="ALPHA",
-                       help="step size, > 0 (default: 0.5)")
+    sweep.add_argument("--sigmas", type=_positive, nargs="+", default=_DEFAULT.sigmas, metavar="SIGMA",
+                       help=f"standard deviations of the initial weights, > 0 (default: {_words(_DEFAULT.sigmas)})")
+    sweep.add_argument("--alpha", type=_positive, default=_DEFAULT.alpha, metavar="ALPHA",
+                       help=f"step size, > 0 (default: {_DEFAULT.alpha:g})")
     sweep.set_defaults(run=_sweep)
 
     search = commands.add_parser(
@@ -90,14 +88,14 @@ def _parser() -> _Parser:
     )
     search.add_argument("--sigma", type=_positive, default=0.02, metavar="SIGMA",
                         help="standard deviation of the initial weights, > 0 (default: 0.02)")
-    search.add_argument("--alphas", type=_positive, nargs="+", default=_ALPHAS, metavar="ALPHA",
-                        help=f"step sizes to try, > 0 (default: {_words(_ALPHAS)})")
+    search.add_argument("--alphas", type=_positive, nargs="+", default=ALPHAS, metavar="ALPHA",
+                        help=f"step sizes to try, > 0 (default: {_words(ALPHAS)})")
     search.add_argument("--target", type=_fraction, default=0.05, metavar="ERROR",
                         help="training error to fall below, a fraction in (0, 1) (default: 0.05)")
     search.set_defaults(run=_search)
 
     for command, out, seeds, steps, meaning in (
-        (sweep, SWEEP, 5, 500, "number T of gradient descent steps"),
+        (sweep, SWEEP, len(_DEFAULT.seeds), _DEFAULT.steps, "number T of gradient descent steps"),
         (search, SEARCH, 1, 2000, "limit on the number of gradient descent steps"),
     ):
         command.add_argument("--seeds", type=_whole(1), default=seeds, metavar="N",
@@ -138,7 +136,7 @@ def _add_workers(command: argparse.ArgumentParser) -> None:
                          "into 1.2 GB)")
     command.add_argument("--jobs", type=_whole(1), default=1, metavar="N",
                          help="groups at a time on this machine (default: 1)")
-    command.add_argument("--backend", choices=("loky", "dask", "ray"),
+    command.add_argument("--backend", choices=BACKENDS,
                          help="what runs the groups: processes (loky), a Dask or a Ray cluster (default: this "
                          "process, or loky for several jobs)")
     command.add_argument("--address", metavar="ADDRESS",
@@ -147,13 +145,12 @@ def _add_workers(command: argparse.ArgumentParser) -> None:
 
 
 def _workers(chosen: argparse.Namespace) -> dict:
+    """Return the keyword arguments of `run_sweep` and `search_step_size` that say where and how."""
     return {name: getattr(chosen, name)
             for name in ("device", "tf32", "threads", "group_size", "jobs", "backend", "address")}
 
 
 def _sweep(chosen: argparse.Namespace) -> None:
-    from .sweep import Configuration, run_sweep
-
     configuration = Configuration(tuple(chosen.sigmas), tuple(range(chosen.seeds)), chosen.alpha, chosen.steps)
     _usable(chosen.out)
     recorded = run_sweep(configuration, chosen.mnist_root, chosen.out, **_workers(chosen))
@@ -163,8 +160,6 @@ def _sweep(chosen: argparse.Namespace) -> None:
 
 
 def _search(chosen: argparse.Namespace) -> None:
-    from .sweep import search_step_size
-
     _usable(chosen.out)
     recorded = search_step_size(chosen.sigma, chosen.alphas, range(chosen.seeds), chosen.steps, chosen.mnist_root,
                                 chosen.out, target=chosen.target, **_workers(chosen))
@@ -180,9 +175,6 @@ def _search(chosen: argparse.Namespace) -> None:
 
 
 def _figures(chosen: argparse.Namespace) -> None:
-    from .figures import mnist as draw
-    from .recording import load
-
     recorded = load(chosen.recording, "sweep")
     try:
         chosen.out.mkdir(parents=True, exist_ok=True)

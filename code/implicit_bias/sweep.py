@@ -36,6 +36,9 @@ from .training import ENGINE_VERSION, Member, Trajectory
 SIGMAS = (0.0002, 0.002, 0.02, 0.2, 2.0)
 """The homework's standard deviations of the initial weights."""
 
+ALPHAS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+"""The step sizes that the search tries."""
+
 BACKENDS = ("loky", "dask", "ray")
 """What can run groups in parallel: processes of this machine, a Dask cluster, a Ray cluster."""
 
@@ -326,28 +329,6 @@ def load_or_search(
                            options.get("width", 150), options.get("tf32", False))
     return (_matching("step-size-search", Path(out), wanted, data)
             or search_step_size(sigma, alphas, seeds, steps, data, out, target=target, **options))
-
-
-def trajectories(sweep: Recording) -> list[Trajectory]:
-    """Return a sweep's runs as arrays, in the order of its configuration; nan where the recording has null."""
-    alpha = sweep.configuration["alpha"]
-
-    def array(values: list[float | None]) -> np.ndarray:
-        return np.array([math.nan if value is None else value for value in values], dtype=float)
-
-    return [
-        Trajectory(
-            member=Member(run["sigma"], run["seed"], alpha),
-            step=np.array(run["step"], dtype=int),
-            loss=array(run["loss"]),
-            train_error=array(run["train_error"]),
-            stable_rank=array(run["stable_rank"]),
-            singular_values={int(step): array(values) for step, values in run["singular_values"].items()},
-            test_error=math.nan if run["test_error"] is None else run["test_error"],
-            diverged_at=run["diverged_at"],
-        )
-        for run in sweep.runs
-    ]
 
 
 def _search(sigma: float, alphas: Sequence[float], seeds: Sequence[int], steps: int, target: float, gamma: float,
