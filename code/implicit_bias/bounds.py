@@ -190,8 +190,8 @@ def fast_rate(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
     return 1.0 if excess(1.0) <= 0 else float(brentq(excess, 1e-300, 1.0, xtol=1e-300, rtol=1e-14))
 
 
-def steps_lower_bound(eps: float, alpha: float) -> float:
-    """Return ``(1/ε - 2)/(αe^{α/2})``: on one sample, no fewer steps reach ``Ĝ ≤ ε`` (`prp-lower-bound`).
+def steps_lower_bound(eps: float, alpha: float, c: float = 1.0) -> float:
+    """Return ``(1/ε - 2)/(αc²e^{αc²/2})``: no earlier ``t`` has ``Ĝ ≤ ε`` on the data of `prp-lower-bound`.
 
     Parameters
     ----------
@@ -199,10 +199,12 @@ def steps_lower_bound(eps: float, alpha: float) -> float:
         Target ε, in (0, 1).
     alpha : float
         Step size, positive.
+    c : float
+        Margin constant of the single sample, in (0, 1].
     """
     _check_target(eps)
-    _positive(alpha=alpha)
-    return (1 / eps - 2) / (alpha * math.exp(alpha / 2))
+    _check_rate(alpha, c, 0.0)
+    return (1 / eps - 2) / (alpha * c**2 * math.exp(alpha * c**2 / 2))
 
 
 def loss_bound(g_hat: float, n: int) -> float:

@@ -249,14 +249,14 @@ def slack_lem_tangent_exponential(rng: np.random.Generator) -> float:
     )  # fmt: skip
 
 
-def one_sample_hitting_time(eps: float, alpha: float) -> int:
-    """Return the first ``t`` with ``Ĝ(W^{(t)}) ≤ ε`` for ``n = m = d = 1``, ``x = y = a = 1`` and ``W^{(0)} = 0``.
+def one_sample_hitting_time(eps: float, alpha: float, c: float = 1.0) -> int:
+    """Return the first ``t`` with ``Ĝ(W^{(t)}) ≤ ε`` on the data of `prp-lower-bound`, from ``W^{(0)} = 0``.
 
-    There ``u_t = W^{(t)}`` follows ``u_{t+1} = u_t + α/(1 + e^{u_t})`` and ``Ĝ = 1/(1 + e^{u_t})``, whatever γ.
+    There the margin follows ``z_{t+1} = z_t + αc² g(z_t)`` from ``z_0 = 0``, and ``Ĝ = g(z_t)``.
     """
-    u, t = 0.0, 0
-    while (slope := 1 / (1 + math.exp(u))) > eps:
-        u, t = u + alpha * slope, t + 1
+    z, t = 0.0, 0
+    while (slope := 1 / (1 + math.exp(z))) > eps:
+        z, t = z + alpha * c**2 * slope, t + 1
     return t
 
 
