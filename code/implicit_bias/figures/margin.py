@@ -1,0 +1,170 @@
+"""The figures of Problem 2: Gaussian data, the plane example, the sharp family, and two losses."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from scipy.stats import beta
+
+from .. import bounds
+from ..margin import (
+    gaussian_grams,
+    max_margin,
+    min_norm_interpolator,
+    p_orthogonality_of_gram,
+    plane_example,
+    sharp_family,
+)
+from ..network import g
+from .style import COLORS, curve, figure
+
+
+def sharp_weights(sizes: Sequence[int] = (5, 20, 100), points: int = 60) -> Figure:
+    """Dual weights of the minimum-norm interpolator on the sharp family with ``R = 1``, against ``p``.
+
+    Left: the smallest weight, with the lower bound ``1 - 1/(p-1)`` of `lem-dual-weights`. Right: the largest
+    ratio of two weights, where all are positive, with the bound ``1 + 2/(p-2)`` of `thm-near-uniform`.
+    """
+    p = np.linspace(1.02, 6, points)
+    with figure(columns=2, height=3.1) as (fig, (left, right)):
+        for k, n in enumerate(sizes):
+            s = np.array([min_norm_interpolator(*sharp_family(n, q)).dual for q in p])
+            least = s.min(axis=1)
+            every = (3 * k, points // 6)
+            left.plot(p, least, markevery=every, label=f"$n={n}$", **curve(k))
+            right.plot(p[least > 0], (s.max(axis=1) / least)[least > 0], markevery=every, **curve(k))
+        fine = np.linspace(2.001, 6, 400)
+        style = {"color": COLORS[4], "linestyle": (0, (1, 1)), "linewidth": 2}
+        left.plot(fine, [1 - bounds.dual_weight_deviation(q) for q in fine], label="bound", **style)
+        right.plot(fine, [bounds.weight_ratio(q) for q in fine], **style)
+        left.axhline(0, color="black", linewidth=0.8)
+        left.set(ylim=(-2, 1), xlabel="$p$", ylabel=r"$\min_i\, s_i$")
+        right.set(ylim=(1, 60), yscale="log", xlabel="$p$", ylabel=r"$\max_{i,j}\, s_i/s_j$", xlim=left.get_xlim())
+        right.set_yticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
+        right.minorticks_off()
+        left.legend(loc="lower right")
+    return fig
+
+
+def gaussian_orthogonality(
+    sizes: Sequence[int] = (8, 16, 32, 64), p: float = 3.0, delta: float = 0.05, draws: int = 400, seed: int = 0
+) -> Figure:
+    """Frequency with which Gaussian data are p-orthogonal, against ``d/(p²n² log n)``.
+
+    Bands are 95 % Clopper-Pearson intervals. Vertical marks above the curves: the dimension that
+    `thm-gaussian-orthogonal` asks for with the given ``delta``.
+    """
+    rng = np.random.default_rng(seed)
+    scaled = np.concatenate([np.linspace(1, 6, 16), np.geomspace(6.5, 12, 6)])
+    with figure(height=3.3) as (fig, (axes,)):
+        for k, n in enumerate(sizes):
+            unit = (p * n) ** 2 * np.log(n)
+            hits = np.array([
+                (p_orthogonality_of_gram(gaussian_grams(n, round(c * unit), draws, rng)) >= p).sum() for c in scaled
+            ])
+            low = np.nan_to_num(beta.ppf(0.025, hits, draws - hits + 1), nan=0.0)
+            high = np.nan_to_num(beta.ppf(0.975, hits + 1, draws - hits), nan=1.0)
+            axes.fill_between(scaled, low, high, color=COLORS[k], alpha=0.2, linewidth=0)
+            axes.plot(scaled, hits / draws, label=f"$n={n}$", markevery=(k, 4), **curve(k))
+            enough = bounds.gaussian_dimension(n, p, delta) / unit
+            axes.plot([enough, enough], [1.03, 1.12], color=COLORS[k], clip_on=False)
+            axes.plot([enough], [1.12], marker=curve(k)["marker"], color=COLORS[k], clip_on=False)
+        axes.axvline(4, color="black", linewidth=1, linestyle=(0, (1, 1)))
+        axes.text(4.1, 0.04, "threshold", rotation=90, va="bottom")
+        axes.text(scaled[-1], 1.17, "proved sufficient", ha="right", va="bottom")
+        axes.set(xlabel=r"$d\,/\,(p^2 n^2\, \log\, n)$", ylabel="frequency of $p$-orthogonality", ylim=(0, 1.25))
+        axes.set_yticks(np.linspace(0, 1, 6))
+        axes.legend(loc="center right")
+    return fig
+
+
+def plane() -> Figure:
+    """The two samples of `exm-plane` with both classifiers, their boundaries, and the lines ``⟨w, x⟩ = 1``."""
+    X, y = plane_example()
+    solutions = ((max_margin(X, y).w, r"$w_{\mathrm{MM}}$"), (min_norm_interpolator(X, y).w, r"$w_{\mathrm{MNI}}$"))
+    with figure(columns=2, height=3.1, sharex=True, sharey=True) as (fig, panels):
+        for k, (axes, (w, name)) in enumerate(zip(panels, solutions)):
+            along = np.array([-w[1], w[0]]) / np.linalg.norm(w)
+            for level, style in ((0.0, "-"), (1.0, "--")):
+                ends = level * w / (w @ w) + np.outer([-6, 6], along)
+                axes.plot(*ends.T, color=COLORS[k], linestyle=style)
+            axes.annotate(
+                "", xy=w, xytext=(0, 0), arrowprops={"arrowstyle": "-|>", "color": COLORS[k], "lw": 2.2}, zorder=3
+            )
+            axes.text(*((0.25, -0.4) if k == 0 else (0.1, -0.95)), name, color=COLORS[k])
+            axes.plot(*X.T, "o", color="black", markersize=7, zorder=4)
+            for label, x in (("$x_1$", X[0]), ("$x_2$", X[1])):
+                axes.text(*(x + (0.1, 0.1)), label)
+            axes.set(aspect="equal", xlim=(-1.4, 2.8), ylim=(-1.5, 1.8), xlabel="first coordinate")
+            axes.set_title(f"{name}, norm {np.linalg.norm(w):.3f}")
+        panels[0].set_ylabel("second coordinate")
+    return fig
+
+
+def _angle(v: np.ndarray, w: np.ndarray) -> float:
+    """Return the angle between two vectors in radians, accurate for small angles as well."""
+    v, w = v / np.linalg.norm(v), w / np.linalg.norm(w)
+    return 2 * float(np.arctan2(np.linalg.norm(v - w), np.linalg.norm(v + w)))
+
+
+def descent_angles(X: np.ndarray, y: np.ndarray, alpha: float, times: np.ndarray, logistic: bool) -> np.ndarray:
+    """Return the angles to ``w_MM`` of gradient descent from 0 on the mean logistic or squared loss.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, d)
+    y : ndarray, shape (n,)
+    alpha : float
+        Step size.
+    times : ndarray of int
+        Increasing step numbers, at least 1.
+    logistic : bool
+        The logistic loss ``(1/n) Σ ℓ(y_i ⟨w, x_i⟩)``; else the squared loss ``‖Xw - y‖²/(2n)``.
+
+    Returns
+    -------
+    ndarray, radians, one angle a time
+    """
+    target, A = max_margin(X, y).w, y[:, None] * X
+    w, angles, last = np.zeros(X.shape[1]), [], 0
+    for time in times:
+        for _ in range(time - last):
+            margins = A @ w
+            w = w + alpha / len(y) * ((g(margins) if logistic else 1 - margins) @ A)
+        angles.append(_angle(w, target))
+        last = time
+    return np.array(angles)
+
+
+def _losses(axes: Axes, X: np.ndarray, y: np.ndarray, times: np.ndarray) -> None:
+    alpha = len(y) / np.linalg.norm(X, 2) ** 2
+    for k, (logistic, step) in enumerate(((True, 4 * alpha), (False, alpha))):
+        angles = descent_angles(X, y, step, times, logistic)
+        axes.loglog(times, np.maximum(angles, 1e-17), markevery=3, **curve(k))
+
+
+def two_losses(steps: int = 20_000, seed: int = 0) -> Figure:
+    """Angle between the iterates of gradient descent and ``w_MM``, for the logistic and the squared loss.
+
+    Left: Gaussian samples with ``pR² > 2``, their norms spread over a factor of 1.2. Right: `exm-plane`.
+    """
+    rng = np.random.default_rng(seed)
+    n, d = 8, 4000
+    X, y = rng.standard_normal((n, d)) * np.linspace(1, 1.2, n)[:, None], rng.choice([-1.0, 1.0], n)
+    times = np.unique(np.geomspace(1, steps, 24).round().astype(int))
+    # Gradient descent sees the samples only through their inner products: n coordinates are enough.
+    nearly_orthogonal = np.linalg.cholesky(X @ X.T / d)
+    with figure(columns=2, height=3.0, sharey=True) as (fig, (left, right)):
+        _losses(left, nearly_orthogonal, y, times)
+        _losses(right, *plane_example(), times)
+        left.set(xlabel="step $t$", ylabel=r"angle to $w_{\mathrm{MM}}$ (radians)", ylim=(1e-17, 3))
+        left.set_title("$pR^2>2$")
+        right.set(xlabel="step $t$")
+        right.set_title("two samples in the plane")
+        handles = [Line2D([], [], **curve(k)) for k in range(2)]
+        right.legend(handles, ["logistic loss", "squared loss"], loc="center right")
+    return fig
