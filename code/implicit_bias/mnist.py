@@ -163,21 +163,35 @@ def _check(file: Path) -> None:
 
 def _download(raw: Path, missing: list[str]) -> None:
     """Download the ``missing`` files of MNIST into the folder ``raw``, each whole or not at all."""
-    from torchvision.datasets import MNIST as Files
-
-    remedy = f"connect to the network, or copy the four original files to {raw}, or point MNIST_ROOT at a folder with MNIST/raw/"
     existing = next(folder for folder in (raw, *raw.parents) if folder.exists())
     try:
         with tempfile.TemporaryDirectory(prefix=".mnist-download-", dir=existing) as scratch:
-            with _network_timeout(_NETWORK_TIMEOUT):
-                Files(scratch, download=True)
             for name in missing:
-                _check(Path(scratch, "MNIST", "raw", name))
+                _fetch(name, Path(scratch))
+                _check(Path(scratch, name))
             raw.mkdir(parents=True, exist_ok=True)
             for name in missing:
-                os.replace(Path(scratch, "MNIST", "raw", name), raw / name)
+                os.replace(Path(scratch, name), raw / name)
     except (OSError, RuntimeError, EOFError, http.client.HTTPException) as error:
-        raise MNISTError(f"{raw / missing[0]}: missing, and the download failed ({_line(error)}); {remedy}") from error
+        raise MNISTError(
+            f"{raw / missing[0]}: missing, and the download failed ({_line(error)}); connect to the network, "
+            f"or copy the four original files to {raw}, or point MNIST_ROOT at a folder that has MNIST/raw/"
+        ) from error
+
+
+def _fetch(name: str, folder: Path) -> None:
+    """Download and unpack one file from the first of torchvision's mirrors that has it."""
+    from torchvision.datasets import MNIST as Files
+    from torchvision.datasets.utils import download_and_extract_archive
+
+    archive, md5 = next(resource for resource in Files.resources if resource[0] == f"{name}.gz")
+    with _network_timeout(_NETWORK_TIMEOUT):
+        for mirror in Files.mirrors:
+            try:
+                return download_and_extract_archive(mirror + archive, str(folder), filename=archive, md5=md5)
+            except (OSError, RuntimeError, EOFError, http.client.HTTPException) as error:
+                failure = error
+    raise failure
 
 
 @contextmanager

@@ -1,0 +1,51 @@
+"""Fixtures that several test files share."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from implicit_bias import mnist as mnist_module
+from implicit_bias.mnist import MNIST, load_mnist, synthetic_mnist
+
+
+@pytest.fixture(scope="session")
+def mnist() -> MNIST:
+    """The real MNIST, from MNIST_ROOT or data/; a test that asks for it is skipped where it is absent."""
+    root = mnist_module.default_root()
+    absent = [name for name in mnist_module.MD5 if not (root / "MNIST" / "raw" / name).exists()]
+    if absent:
+        pytest.skip(f"real MNIST is absent ({root}/MNIST/raw/{absent[0]}): set MNIST_ROOT")
+    return load_mnist(root)
+
+
+def write_idx(folder: Path, data: MNIST) -> dict[str, str]:
+    """Write a data set as MNIST's four files and return their MD5 sums."""
+    folder.mkdir(parents=True)
+    sums = {}
+    for prefix, images, labels in (("train", data.train_images, data.train_labels),
+                                   ("t10k", data.test_images, data.test_labels)):
+        n = len(labels)
+        contents = {
+            f"{prefix}-images-idx3-ubyte": struct.pack(">4i", 2051, n, 28, 28) + images.tobytes(),
+            f"{prefix}-labels-idx1-ubyte": struct.pack(">2i", 2049, n) + labels.astype(np.uint8).tobytes(),
+        }
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+            sums[name] = hashlib.md5(content).hexdigest()
+    return sums
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch) -> Path:
+    """A root folder with synthetic images in MNIST's file format, whose MD5 sums pass for the published ones.
+
+    So the program's own way from the files to the result can be run where MNIST is absent. It holds in this process only.
+    """
+    root = tmp_path / "stand-in"
+    monkeypatch.setattr(mnist_module, "MD5", write_idx(root / "MNIST" / "raw", synthetic_mnist(300)))
+    return root
