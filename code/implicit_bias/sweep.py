@@ -46,6 +46,7 @@ ATTEMPTS = 3
 """How often a group is started before its worker's death is an error."""
 
 _PART = "sweep-part"
+_CONNECTION_SECONDS = 10  # to wait for a Dask scheduler, and for its first worker
 
 
 class SweepError(Exception):
@@ -255,7 +256,8 @@ def search_step_size(
 
     Each row of the recording (kind ``"step-size-search"``) has ``alpha``, ``sigma``, ``seed``,
     ``first_step_below`` (measured after that many steps; null if it never came), ``minimum_error``, ``minimum_error_at``,
-    ``last_step``, ``last_loss`` and ``diverged_at``. A run stops once it is below the target.
+    ``last_step``, ``last_loss``, ``loss_rises`` (the number of steps that raised the loss: 0 where the step size is
+    below the edge of stability) and ``diverged_at``. A run stops once it is below the target.
 
     Parameters
     ----------
@@ -361,7 +363,7 @@ def _sweep_row(run: Trajectory) -> dict[str, Any]:
 def _search_row(run: Trajectory, target: float) -> dict[str, Any]:
     row = asdict(run.member) | {"diverged_at": run.diverged_at}
     if len(run.step) == 0:
-        return row | dict.fromkeys(("first_step_below", "minimum_error", "minimum_error_at", "last_step", "last_loss"))
+        return row | dict.fromkeys(("first_step_below", "minimum_error", "minimum_error_at", "last_step", "last_loss", "loss_rises"))
     below, best = np.flatnonzero(run.train_error < target), np.argmin(run.train_error)
     return row | {
         "first_step_below": run.step[below[0]] if len(below) else None,
@@ -369,6 +371,7 @@ def _search_row(run: Trajectory, target: float) -> dict[str, Any]:
         "minimum_error_at": run.step[best],
         "last_step": run.step[-1],
         "last_loss": significant(run.loss[-1]),
+        "loss_rises": np.count_nonzero(np.diff(run.loss) > 0),
     }
 
 
@@ -564,9 +567,11 @@ def _pool(workers: Workers) -> Iterator[int]:
         if workers.backend == "dask":
             from distributed import Client
 
-            cluster = Client(workers.address, timeout=10) if workers.address else Client(
-                n_workers=workers.jobs, threads_per_worker=1, dashboard_address=None)
-            configured = joblib.parallel_config(backend="dask", client=cluster)
+            how = {"address": workers.address, "timeout": _CONNECTION_SECONDS} if workers.address else {
+                "n_workers": workers.jobs, "threads_per_worker": 1, "dashboard_address": None}
+            cluster = Client(**how)
+            configured = joblib.parallel_config(
+                backend="dask", client=cluster, wait_for_workers_timeout=_CONNECTION_SECONDS)
         elif workers.backend == "ray":
             import ray
             from ray.util.joblib import register_ray
