@@ -17,6 +17,7 @@ import socket
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
@@ -504,6 +505,8 @@ def _retried(run: Callable[[list[Member]], Recording], groups: list[list[Member]
         except Exception as loss:
             error, lost = None, loss
         if error is not None:
+            with warnings.catch_warnings(action="ignore"):  # that the other groups are given up
+                results.close()
             raise error
         if not waiting:
             return
