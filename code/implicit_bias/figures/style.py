@@ -22,8 +22,7 @@ LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 _RC = {
-    "font.family": "serif",
-    "font.serif": ["STIXGeneral"],
+    "font.family": "STIXGeneral",
     "mathtext.fontset": "stix",
     "font.size": 11,
     "axes.labelsize": 11,
@@ -40,11 +39,11 @@ _RC = {
     "lines.markersize": 5,
     "legend.frameon": False,
     "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "svg.hashsalt": "implicit-bias",
-    "svg.fonttype": "path",
-    "pdf.fonttype": 42,
 }
+
+# Read when a figure is saved, which is after its style's context: the same file for the same figure, and fonts as outlines.
+mpl.rcParams.update({"savefig.facecolor": "white", "svg.hashsalt": "implicit-bias", "svg.fonttype": "path",
+                     "pdf.fonttype": 42})
 
 
 def curve(k: int) -> dict:
