@@ -15,6 +15,7 @@ from ..margin import (
     gaussian_grams,
     max_margin,
     min_norm_interpolator,
+    p_orthogonality,
     p_orthogonality_of_gram,
     plane_example,
     sharp_family,
@@ -168,3 +169,75 @@ def two_losses(steps: int = 20_000, seed: int = 0) -> Figure:
         handles = [Line2D([], [], **curve(k)) for k in range(2)]
         right.legend(handles, ["logistic loss", "squared loss"], loc="center right")
     return fig
+
+
+def _random_gram(n: int, pR2: float, R: float, rng: np.random.Generator) -> np.ndarray:
+    """Return a Gram matrix with ``p(S) R² = pR2``: all inner products ``±1/(n pR2)``, with random signs."""
+    signs = np.tril(rng.choice([-1.0, 1.0], (n, n)), -1)
+    squares = rng.uniform(1, R**2, n)
+    squares[:2] = 1, R**2
+    return np.diag(squares) + (signs + signs.T) / (n * pR2)
+
+
+def equality_table(
+    values: Sequence[float] = (1.2, 1.6, 1.85, 1.9, 2.1, 3.0, 10.0), n: int = 20, draws: int = 60, seed: int = 0
+) -> str:
+    """Return a table: on how many data sets the two classifiers differ, and the dual weights, against ``pR²``.
+
+    Of the data sets, ``draws`` have inner products of random sign and one is the sharp family, for each of
+    ``R = 1, 1.5, 3``.
+    """
+    rng = np.random.default_rng(seed)
+    lines = [
+        "| $pR^2$ | data sets | where $\\wMM\\ne\\wMNI$ | $\\min_i t_i$ | $\\max_i\\abs{t_i-1}$ | $1/(pR^2-1)$ |",
+        "|:--|--:|--:|--:|--:|--:|",
+    ]
+    for pR2 in values:
+        differ, weights = 0, []
+        for R in (1.0, 1.5, 3.0):
+            data = [np.linalg.cholesky(_random_gram(n, pR2, R, rng)) for _ in range(draws)]
+            for X in [*data, sharp_family(n, pR2 / R**2, R)[0]]:
+                interpolator, margin = min_norm_interpolator(X, np.ones(n)), max_margin(X, np.ones(n))
+                differ += _angle(interpolator.w, margin.w) > 1e-6
+                weights.append(interpolator.dual * (X**2).sum(axis=1))
+        off = np.abs(np.array(weights) - 1).max()
+        lines.append(
+            f"| {pR2:g} | {len(weights)} | {differ} | {np.min(weights):.3f} | {off:.3f} | "
+            f"{bounds.dual_weight_deviation(pR2):.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def near_uniform_table(seed: int = 0) -> str:
+    """Return a table of measured weight ratios and angles to the sum of the samples, with their bounds."""
+    rng = np.random.default_rng(seed)
+    gaussian = np.linalg.cholesky(gaussian_grams(10, 100_000, 1, rng)[0])
+    stretched = gaussian * np.where(np.arange(10) < 5, 1.0, 2.0)[:, None]
+    cases = {
+        "Gaussian": (gaussian, rng.choice([-1.0, 1.0], 10)),
+        "Gaussian, half of it doubled": (stretched, rng.choice([-1.0, 1.0], 10)),
+        "sharp family, $R=1$": sharp_family(200, 3.0),
+        "sharp family, $R=2$": sharp_family(200, 0.75, 2.0),
+        "orthogonal, half of it doubled": (np.diag(np.repeat([1.0, 2.0], 5)), np.ones(10)),
+    }
+    lines = [
+        "| data | $n$ | $R$ | $pR^2$ | $\\tau$ | bound | cosine | bound by $\\tau$ | bound by $R$ |",
+        "|:-----|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name, (X, y) in cases.items():
+        solution, lengths, n = max_margin(X, y), np.linalg.norm(X, axis=1), len(y)
+        R, p = lengths.max() / lengths.min(), p_orthogonality(X)
+        ratio = solution.dual.max() / solution.dual.min()
+        cosine = np.cos(_angle(solution.w, y @ X))
+        numbers = [f"{R:.2f}", "$\\infty$" if np.isinf(p) else f"{p * R**2:.2f}"] + [
+            f"{value:.4f}"
+            for value in (
+                ratio,
+                bounds.weight_ratio_exact(n, p, R),
+                cosine,
+                bounds.angle_cosine_from_ratio(p, R, ratio),
+                bounds.angle_cosine(p, R),
+            )
+        ]
+        lines.append(f"| {name} | {n} | " + " | ".join(numbers) + " |")
+    return "\n".join(lines)
