@@ -349,14 +349,15 @@ def processes():
         yield
 
 
-def test_dead_worker_is_replaced(tmp_path, processes, capsys):
+@pytest.mark.parametrize("wave", [None, 2])
+def test_dead_worker_is_replaced(tmp_path, processes, capsys, wave):
     def deadly(group):  # kills its process the first time that it sees group 2
         if group == 2 and not (tmp_path / "dead").exists():
             (tmp_path / "dead").touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return 10 * group
 
-    assert sorted(sweep._retried(deadly, [1, 2, 3])) == [10, 20, 30]
+    assert sorted(sweep._retried(deadly, [1, 2, 3], wave)) == [10, 20, 30]
     assert "a worker was lost (TerminatedWorkerError); attempt 1 of 3" in capsys.readouterr().err
 
 

@@ -474,7 +474,7 @@ def _computed(members: list[Member], job: Job, row: Callable[[Trajectory], dict[
     with _pool(workers) as slots:
         groups = _split(members, slots, job, workers)
         with tqdm(total=len(groups), unit="group", disable=quiet) as bar:
-            for part in _retried(run, groups):
+            for part in _retried(run, groups, slots if workers.backend == "ray" else None):
                 bar.update()
                 yield part
 
@@ -485,7 +485,8 @@ def _split(members: list[Member], slots: int, job: Job, workers: Workers) -> lis
     return [members[start:start + size] for start in range(0, len(members), size)]
 
 
-def _retried(run: Callable[[list[Member]], Recording], groups: list[list[Member]]) -> Iterator[Recording]:
+def _retried(run: Callable[[list[Member]], Recording], groups: list[list[Member]],
+             wave: int | None = None) -> Iterator[Recording]:
     """Yield the groups' parts in the order in which they finish; start a group again if its worker died.
 
     An error that the computation itself raises comes back as a result, see `_guarded`, and is raised here. So
@@ -493,9 +494,8 @@ def _retried(run: Callable[[list[Member]], Recording], groups: list[list[Member]
     """
     waiting = dict(enumerate(groups))
     for attempt in range(1, ATTEMPTS + 1):
-        pool = joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")
+        results = _results(run, list(waiting.items()), wave)
         try:
-            results = pool(joblib.delayed(_guarded)(run, k, group) for k, group in waiting.items())
             while waiting:
                 k, part, error = next(results)
                 if error is not None:
@@ -516,6 +516,21 @@ def _retried(run: Callable[[list[Member]], Recording], groups: list[list[Member]
         f"{len(waiting)} groups were lost {ATTEMPTS} times with their workers ({' '.join(str(lost).split())}); "
         "the finished ones are kept: run again, with a smaller group size if the workers ran out of memory"
     )
+
+
+def _results(run: Callable[[list[Member]], Recording], numbered: list[tuple[int, list[Member]]],
+             wave: int | None) -> Iterator[tuple[int, Recording | None, Exception | None]]:
+    """Yield what `_guarded` returns for each group, as they finish.
+
+    A backend whose results come all at once (Ray's) is given ``wave`` groups at a time, so that what is finished
+    is kept early.
+    """
+    tasks = [joblib.delayed(_guarded)(run, k, group) for k, group in numbered]
+    if wave is None:
+        yield from joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")(tasks)
+    else:
+        for start in range(0, len(tasks), wave):
+            yield from joblib.Parallel(batch_size=1)(tasks[start:start + wave])
 
 
 def _guarded(run: Callable[[list[Member]], Recording], k: int,
