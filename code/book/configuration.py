@@ -46,12 +46,17 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Book:
-    """The book's configuration; ``pdf`` holds the variables that go to LaTeX as they are."""
+    """The book's configuration.
+
+    ``pdf`` holds the variables that go to LaTeX as they are; ``day`` is the date as configured, which the PDF
+    shows, and ``date`` the same in words; ``headers`` the files that each format puts into its header.
+    """
 
     root: Path
     title: str
     subtitle: str
     author: str
+    day: str
     date: str
     chapters: tuple[Chapter, ...]
     bibliography: tuple[str, ...]
@@ -61,7 +66,7 @@ class Book:
     execute: dict[str, Any]
     code_fold: bool | str
     pdf: dict[str, Any]
-    headers: tuple[str, ...]
+    headers: dict[str, tuple[str, ...]]
 
 
 def _list(value: Any) -> list:
@@ -118,11 +123,11 @@ def read_book(root: Path) -> Book:
 
     html, pdf = ({} if formats.get(name) in (None, "default") else formats[name] for name in ("html", "pdf"))
     title = str(book["title"])
-    date = book.get("date", "")
-    if re.fullmatch(r"\d{4}-\d\d-\d\d", str(date)):
-        day = datetime.date.fromisoformat(str(date))
-        date = f"{day:%B} {day.day}, {day.year}"
-    if not isinstance(date, str) or date in ("today", "now", "last-modified"):
+    day = date = str(book.get("date", ""))
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", day):
+        parsed = datetime.date.fromisoformat(day)
+        date = f"{parsed:%B} {parsed.day}, {parsed.year}"
+    elif day in ("today", "now", "last-modified"):
         fail("date", f"the date {date} is not supported: write it out")
     authors = _list(book.get("author"))
     if not all(isinstance(author, str) for author in authors):
@@ -132,6 +137,7 @@ def read_book(root: Path) -> Book:
         title=title,
         subtitle=str(book.get("subtitle", "")),
         author=", ".join(authors),
+        day=day,
         date=date,
         chapters=tuple(chapters("chapters") + chapters("appendices")),
         bibliography=tuple(_list(settings.get("bibliography"))),
@@ -142,5 +148,5 @@ def read_book(root: Path) -> Book:
         code_fold=html.get("code-fold", False),
         pdf={key: value for key, value in pdf.items() if key not in PDF_ONLY_QUARTO}
         | {"pdf-engine": pdf.get("pdf-engine", "xelatex")},
-        headers=tuple(_list(pdf.get("include-in-header"))),
+        headers={"html": tuple(_list(html.get("include-in-header"))), "pdf": tuple(_list(pdf.get("include-in-header")))},
     )

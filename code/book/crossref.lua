@@ -102,6 +102,11 @@ local function callout(div)
   return pandoc.Div(div.content, pandoc.Attr("", { "callout", class }))
 end
 
+local function numbered(word, number, caption)
+  local head = pandoc.Inlines { pandoc.Str(word .. "\u{a0}" .. number .. ":"), pandoc.Space() }
+  return { pandoc.Plain(head .. (caption[1] and caption[1].content or {})) }
+end
+
 -- A figure or table that a chunk made: its last block, a div `caption`, becomes the caption.
 local function float(div)
   local label, caption = div.identifier, div.content:remove(#div.content).content
@@ -121,8 +126,7 @@ local function float(div)
     image.src = image.src .. ".pdf"
   else
     image.src = chapter.root .. image.src .. ".svg"
-    local head = { pandoc.Str("Figure\u{a0}" .. number .. ":"), pandoc.Space() }
-    if #caption > 0 then caption[1].content = head .. caption[1].content else caption = { pandoc.Plain(head) } end
+    caption = numbered("Figure", number, caption)
   end
   return pandoc.Figure(pandoc.Plain { image }, { long = caption }, pandoc.Attr(label))
 end
@@ -215,13 +219,13 @@ local number = {
     end
   end,
   Table = function(tbl)
-    if kind(tbl.identifier) == "tbl" then
-      local head = { pandoc.Str("Table\u{a0}" .. enumerate(tbl.identifier) .. ":"), pandoc.Space() }
-      if not latex() then
-        local first = tbl.caption.long[1]
-        if first then first.content = head .. first.content else tbl.caption.long = { pandoc.Plain(head) } end
-      end
-      return tbl
+    local label = tbl.identifier
+    if kind(label) == "tbl" then
+      local number, caption = enumerate(label), tbl.caption.long
+      if latex() then return nil end
+      caption = numbered("Table", number, caption)
+      tbl.identifier, tbl.caption = "", {}
+      return pandoc.Figure({ tbl }, { long = caption }, pandoc.Attr(label, { "table" })), false
     end
     if #tbl.caption.long > 0 then fail("a table with a caption needs a label, {#tbl-…}") end
   end,

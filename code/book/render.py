@@ -128,7 +128,8 @@ def write_html(book: Book, tree: dict[str, Any], figures: Path, output: Path, wi
             defaults.flush()
             _pandoc(
                 ["-f", "json", "-t", "html5", "--mathjax", "--toc", "--section-divs", "--standalone", "--wrap=preserve",
-                 "--template", str(HERE / "page.html"), "-d", defaults.name, "-M", "pagetitle=-", "-o", str(page)],
+                 "--template", str(HERE / "page.html"), "-d", defaults.name, "-M", "pagetitle=-", "-o", str(page),
+                 *(word for name in book.headers["html"] for word in ("-H", name))],
                 json.dumps({**tree, "blocks": div["c"][1]}), book.root,
             )  # fmt: skip
     shutil.copytree(figures, output, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.pdf"))
@@ -139,16 +140,16 @@ def write_html(book: Book, tree: dict[str, Any], figures: Path, output: Path, wi
 def write_pdf(book: Book, tree: dict[str, Any], figures: Path, output: Path) -> None:
     """Write the PDF through LaTeX; an undefined reference or a character without a glyph is an error."""
     variables = {"documentclass": "scrreprt", "papersize": "letter", "classoption": ["DIV=11", "numbers=noendperiod"],
-                 "colorlinks": True, "geometry": ["textwidth=6.3in"]}  # fmt: skip
+                 "colorlinks": True, "toc-title": "Table of contents", "geometry": ["textwidth=6.3in"]}  # fmt: skip
     variables |= {key: value for key, value in book.pdf.items() if key != "pdf-engine"}
-    meta = {"title": book.title, "subtitle": book.subtitle, "author": book.author, "date": book.date}
+    meta = {"title": book.title, "subtitle": book.subtitle, "author": book.author, "date": book.day}
     tree["meta"] |= {key: {"t": "MetaString", "c": value} for key, value in meta.items() if value}
-    headers = [str(HERE / "header.tex"), *(str(book.root / name) for name in book.headers)]
+    headers = [str(HERE / "header.tex"), *(str(book.root / name) for name in book.headers["pdf"])]
     with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as defaults:
         json.dump({"variables": variables}, defaults)
         defaults.flush()
         _, warnings = _pandoc(
-            ["-f", "json", "-t", "latex", "--standalone", "-d", defaults.name, "--number-sections", "--toc", "--toc-depth=2",
+            ["-f", "json", "-t", "latex", "--standalone", "-d", defaults.name, "--number-sections", "--toc", "--toc-depth=3",
              "--top-level-division=chapter", "--pdf-engine", book.pdf["pdf-engine"], "--resource-path", str(figures),
              *(word for header in headers for word in ("-H", header)), "-o", str(output / book.pdf_name)],
             json.dumps(tree), figures,
