@@ -1,0 +1,187 @@
+"""The scalar lemmas and the step counts of Problem 1, with interval arithmetic where a grid is not enough."""
+
+from __future__ import annotations
+
+import math
+from typing import Callable
+
+import numpy as np
+import pytest
+from flint import arb, ctx
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from implicit_bias import bounds, network
+
+ctx.prec = 128
+FINE_GRID = np.linspace(-50, 50, 200001)
+
+
+def ball(lo: float, hi: float) -> arb:
+    """Return a ball that holds [lo, hi]."""
+    return arb(lo).union(arb(hi))
+
+
+def certify_positive(f: Callable[[arb], arb], lo: float, hi: float, depth: int = 40) -> bool:
+    """Return whether interval arithmetic proves ``f > 0`` on all of [lo, hi], by bisection."""
+    pending = [(lo, hi, depth)]
+    while pending:
+        left, right, level = pending.pop()
+        if f(ball(left, right)) > 0:
+            continue
+        if level == 0:
+            return False
+        middle = (left + right) / 2
+        pending += [(left, middle, level - 1), (middle, right, level - 1)]
+    return True
+
+
+def g(z: arb) -> arb:
+    return 1 / (1 + z.exp())
+
+
+def omega(shift: float) -> arb:
+    return (-1 - arb(shift)).exp().lambertw()
+
+
+def test_certificate_fails_where_the_claim_is_false():
+    assert certify_positive(lambda z: 2 + z.sin(), 0.0, 6.0)
+    assert not certify_positive(lambda z: arb(0.99) + z.sin(), 0.0, 6.0, depth=20)
+
+
+@pytest.mark.parametrize("shift", [-3.0, -1.0, 0.0, 0.5, 1.0, 3.0, 10.0])
+def test_tangent_lemma_holds_between_the_grid_points(shift):
+    top = omega(shift)
+    at = arb(shift) + 1 + top
+    near = 0.05
+    # At `at` the function q = g(z)(z - s) equals omega(s), and its derivative vanishes ...
+    assert (g(at) * (at - shift) - top).overlaps(arb(0)) and abs(g(at) * (at - shift) - top) < 1e-30
+    assert abs(g(at) - (at - shift) * g(at) * (1 - g(at))) < 1e-30
+    # ... around it q is strictly concave, so nowhere larger ...
+    centre = float(at)
+    assert certify_positive(
+        lambda z: g(z) * (1 - g(z)) * (2 - (z - shift) * (1 - 2 * g(z))), centre - near, centre + near
+    )
+    # ... and away from it q is smaller; for z <= s it is not positive, and for z >= s + 30,
+    # q <= u e^{-u} e^{-s} with u = z - s >= 30, which decreases with u.
+    slack = lambda z: top - g(z) * (z - shift)  # noqa: E731
+    assert certify_positive(slack, shift, centre - near)
+    assert certify_positive(slack, centre + near, shift + 30)
+    assert 30 * (-arb(30) - shift).exp() < top
+
+
+@pytest.mark.parametrize("shift", [-3.0, 0.0, 2.0, 20.0])
+def test_tangent_lemma_on_a_fine_grid(shift):
+    values = network.g(FINE_GRID) * (FINE_GRID - shift)
+    height = bounds.tangent_height(shift)
+    assert values.max() <= height * (1 + 1e-12)
+    assert values.max() >= height * (1 - 1e-6)
+    assert height < math.exp(-1 - shift)
+    assert height == pytest.approx(float(omega(shift)), rel=1e-13)
+
+
+def test_exponential_bound_of_the_tangent_lemma_holds_between_the_grid_points():
+    # With u = z - s, the claim g(z)(z - s) <= e^{-1-s} is e u <= e^{-s} + e^u. For u <= 0 it is clear; for
+    # u >= 0 it follows from f(u) = e^u - e u >= 0, where f(1) = f'(1) = 0.
+    f = lambda u: u.exp() - arb(1).exp() * u  # noqa: E731
+    assert certify_positive(f, 0.0, 0.95) and certify_positive(f, 1.05, 3.0)
+    assert certify_positive(lambda u: u.exp(), 0.95, 1.05)  # f'' > 0: f lies above its tangent at 1, zero
+    assert certify_positive(lambda u: u.exp() - arb(1).exp(), 3.0, 4.0)  # f' > 0 from 3 on, as e^u increases
+    # The constant e^{-1} is reached in the limit: at u = 1 the quotient is e/(e^{-s} + e).
+    assert float(network.g(21.0) * math.exp(1 + 20)) > 0.99
+
+
+def test_kappa_is_lamberts_function_at_one_over_e():
+    assert bounds.kappa() == pytest.approx(0.2784645427610738, abs=1e-15)
+    assert bounds.kappa() * math.exp(bounds.kappa()) == pytest.approx(math.exp(-1), rel=1e-14)
+
+
+def test_loss_is_at_most_two_log_two_times_its_slope_between_the_grid_points():
+    two_log_two = 2 * arb(2).log()
+    # h = 2 log 2 g - l has h(0) = 0, and h' = g (1 - 2 log 2 (1 - g)) > 0 near 0.
+    assert certify_positive(lambda z: g(z) * (1 - two_log_two * (1 - g(z))), 0.0, 0.5)
+    assert certify_positive(lambda z: two_log_two * g(z) - (1 + (-z).exp()).log(), 0.5, 40.0)
+    # Tail z >= 40: l <= e^{-z}, and g >= e^{-z}/(1 + e^{-40}).
+    assert two_log_two / (1 + (-arb(40)).exp()) > 1
+    grid = FINE_GRID[FINE_GRID >= 0]
+    quotient = network.logistic_loss(grid) / (2 * math.log(2) * network.g(grid))
+    assert quotient.max() <= 1 + 1e-12 and quotient[0] >= 1 - 1e-12
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.floats(-40, 40), min_size=1, max_size=8))
+def test_mean_of_z_g_is_at_most_psi_of_the_mean(z):
+    slopes = network.g(z)
+    # psi has slope at most about 1/(1-g) + |log| here, so rounding of the mean stays below 1e-10 near g = 1
+    assume(slopes.mean() < 1 - 1e-5)
+    assert (np.array(z) * slopes).mean() <= bounds.margin_gain(slopes.mean()) + 1e-10
+    assert bounds.margin_gain(slopes.mean()) <= bounds.kappa() * (1 + 1e-12)
+
+
+def test_psi_is_z_g_written_through_g():
+    z = np.linspace(-20, 40, 601)
+    np.testing.assert_allclose(bounds.margin_gain(network.g(z)), z * network.g(z), rtol=1e-7, atol=1e-12)
+
+
+RATES = dict(
+    eps=st.floats(1e-6, 0.999), alpha=st.floats(-3, 3).map(lambda u: 10**u),
+    c=st.floats(1e-3, 1), norm0=st.one_of(st.just(0.0), st.floats(1e-3, 1e3)),
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=200)
+@given(**RATES)
+def test_fast_count_is_never_above_the_first_nor_that_above_the_homeworks(eps, alpha, c, norm0):
+    counts = [f(eps, alpha, c, norm0) for f in (bounds.steps_fast_rate, bounds.steps_first_rate, bounds.steps_homework)]
+    assert counts[0] <= counts[1] + 1 and counts[1] <= counts[2] + 1
+    assert counts[0] >= 1
+
+
+@settings(deadline=None, max_examples=200)
+@given(**RATES)
+def test_count_by_the_potential_is_at_least_eight_thirds_of_the_fast_one(eps, alpha, c, norm0):
+    assume(eps <= math.exp(-1.5))
+    rho = 2 / c * max(alpha, math.log(1 / eps))
+    potential = 4 * (norm0 + rho) ** 2 / (alpha * rho * c * eps)
+    assert bounds.steps_fast_rate(eps, alpha, c, norm0) <= 3 / 8 * potential * (1 + 1e-9) + 1
+
+
+@settings(deadline=None, max_examples=200)
+@given(**RATES)
+def test_rates_are_the_inverse_of_the_counts(eps, alpha, c, norm0):
+    for count, rate in ((bounds.steps_first_rate, bounds.first_rate), (bounds.steps_fast_rate, bounds.fast_rate)):
+        steps = count(eps, alpha, c, norm0)
+        assert rate(steps, alpha, c, norm0) <= eps * (1 + 1e-9)
+        if steps > 1:
+            assert rate(steps - 1, alpha, c, norm0) >= eps * (1 - 1e-9)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.floats(1e-6, 10), st.integers(1, 1000))
+def test_loss_target_is_the_largest_and_never_below_the_simple_one(eps, n):
+    target = bounds.loss_target(eps, n)
+    if n * eps < 25:
+        assert bounds.loss_bound(target, n) == pytest.approx(eps, rel=1e-4)
+    assert target >= bounds.loss_target_simple(eps, n) * (1 - 1e-12)
+
+
+def test_simple_loss_target_is_the_sharp_one_at_one_point():
+    assert bounds.loss_target(math.log(2) / 7, 7) == pytest.approx(bounds.loss_target_simple(math.log(2) / 7, 7))
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: bounds.margin_constant(0.0, [1.0]), "gamma = 0.0"),
+        (lambda: bounds.margin_constant(0.5, [0.5]), "norm at least 1"),
+        (lambda: bounds.steps_fast_rate(1.0, 1.0, 0.5), "eps = 1.0"),
+        (lambda: bounds.steps_fast_rate(0.1, 0.0, 0.5), "alpha = 0.0"),
+        (lambda: bounds.steps_first_rate(0.1, 1.0, 1.5), "c = 1.5"),
+        (lambda: bounds.steps_homework(0.1, 1.0, 0.5, -1.0), "norm0 = -1.0"),
+        (lambda: bounds.fast_rate(0, 1.0, 0.5), "steps = 0"),
+        (lambda: bounds.loss_target(0.0, 3), "eps = 0.0"),
+    ],
+)
+def test_bad_input_is_named(call, words):
+    with pytest.raises(ValueError, match=words):
+        call()
