@@ -1,0 +1,131 @@
+"""The book's MNIST experiment: its configuration, its recordings, and the tables of the chapter.
+
+The step size is chosen from the recorded searches, T from the recorded first steps below the target; `ALPHA` and
+`STEPS` state the choice, and the tests check that the recordings bear it out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .figures.mnist import over_seeds, relative_rank, scales
+from .mnist import PROJECT
+from .recording import Recording
+from .sweep import SIGMAS, Configuration, load_or_run, load_or_search
+
+RESULTS = PROJECT / "data" / "results"
+
+TARGET = 0.05
+"""Training error to be reached, as a fraction."""
+
+ALPHA = 0.5
+"""Step size: the largest of those tried with which no step raises the loss at any sigma but 2."""
+
+STEPS = 420
+"""T: the first step at which every seed at sigma = 0.02 is below `TARGET`, rounded up to a multiple of ten."""
+
+SEARCHED_ALPHAS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
+STABILITY_ALPHAS = (0.5, 1.0, 2.0)
+SEARCH_LIMIT = 600
+"""Steps after which a search gives up."""
+
+CONFIGURATION = Configuration(alpha=ALPHA, steps=STEPS)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The recordings that the chapter reads.
+
+    Attributes
+    ----------
+    sweep : Recording
+        Five sigma with five seeds each, at `ALPHA` for `STEPS` steps.
+    search : Recording
+        All `SEARCHED_ALPHAS` at sigma = 0.02, one seed.
+    stability : dict of float to Recording
+        `STABILITY_ALPHAS` at each other sigma, one seed.
+    first_steps : Recording
+        `ALPHA` at sigma = 0.02, with the seeds of the sweep.
+    """
+
+    sweep: Recording
+    search: Recording
+    stability: dict[float, Recording]
+    first_steps: Recording
+
+
+def load(results: Path = RESULTS) -> Experiment:
+    """Load the recorded experiment; a recording of another configuration is named on stderr and made again.
+
+    Raises
+    ------
+    RecordingError
+        If a recording is damaged.
+    MNISTError
+        If something has to be made again and there are no data.
+    """
+    def search(name: str, sigma: float, alphas: tuple[float, ...], seeds: tuple[int, ...]) -> Recording:
+        return load_or_search(sigma, alphas, seeds, SEARCH_LIMIT, results / name, target=TARGET)
+
+    return Experiment(
+        sweep=load_or_run(CONFIGURATION, results / "sweep.json"),
+        search=search("step-size.json", 0.02, SEARCHED_ALPHAS, (0,)),
+        stability={sigma: search(f"stability-{sigma:g}.json", sigma, STABILITY_ALPHAS, (0,))
+                   for sigma in SIGMAS if sigma != 0.02},
+        first_steps=search("first-step.json", 0.02, (ALPHA,), CONFIGURATION.seeds),
+    )
+
+
+def first_step_below(first_steps: Recording) -> list[int]:
+    """Return, for each seed, the first step at which the training error is below the target.
+
+    Raises
+    ------
+    ValueError
+        If a seed never came below it.
+    """
+    found = [run["first_step_below"] for run in first_steps.runs]
+    if None in found:
+        raise ValueError(f"seed {first_steps.runs[found.index(None)]['seed']} never came below the target")
+    return found
+
+
+def step_size_table(found: Experiment) -> str:
+    """Return the searches as a Markdown table: a row for each sigma and step size."""
+    lines = ["| σ | α | first step below 5 % | lowest error | last step | last loss | steps that raised the loss |",
+             "|--:|--:|--:|--:|--:|--:|--:|"]
+    for sigma, search in sorted((found.stability | {0.02: found.search}).items()):
+        for run in search.runs:
+            first = "diverged" if run["diverged_at"] is not None else run["first_step_below"] or "not reached"
+            loss = "—" if run["last_loss"] is None else f"{run['last_loss']:.3g}"
+            lines.append(f"| {sigma:g} | {run['alpha']:g} | {first} | {run['minimum_error']:.2%} "
+                         f"| {run['last_step']} | {loss} | {run['loss_rises']} |")
+    return "\n".join(lines).replace("%", " %")
+
+
+def spread(values: np.ndarray, form: str) -> str:
+    """Return the median and, in brackets, the smallest and the largest value; say how many are missing."""
+    kept = values[~np.isnan(values)]
+    if not len(kept):
+        return "diverged"
+    text = f"{np.median(kept):{form}} ({kept.min():{form}} – {kept.max():{form}})"
+    return text if len(kept) == len(values) else f"{text}, {len(values) - len(kept)} diverged"
+
+
+def runs_table(sweep: Recording) -> str:
+    """Return the sweep at T as a Markdown table: a row for each sigma."""
+    last = sweep.configuration["steps"]
+    lines = ["| σ | training error | test error | loss | stable rank | relative |", "|--:|--:|--:|--:|--:|--:|"]
+    for sigma in scales(sweep):
+        cells = [
+            spread(over_seeds(sweep, sigma, lambda run: 100 * run["train_error"][last]), ".2f"),
+            spread(over_seeds(sweep, sigma, lambda run: 100 * run["test_error"]), ".2f"),
+            spread(over_seeds(sweep, sigma, lambda run: run["loss"][last]), ".3f"),
+            spread(over_seeds(sweep, sigma, lambda run: run["stable_rank"][last]), ".1f"),
+            spread(relative_rank(sweep, sigma, last), ".3f"),
+        ]
+        lines.append(f"| {sigma:g} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
