@@ -55,9 +55,8 @@ pdf: setup tex ## build the PDF only
 test: setup ## run the tests (MNIST_ROOT= names the folder of the MNIST files)
 	$(PY) -m pytest
 
-experiment: setup ## run the MNIST experiment and record it in data/results/ (resumes if interrupted)
-	$(PY) -m implicit_bias search-step-size --out $(RESULTS)/step-size.json
-	$(PY) -m implicit_bias sweep --out $(RESULTS)/sweep.json
+experiment: setup ## run the MNIST experiment again and record it in data/results/ (resumes if interrupted)
+	$(PY) -m implicit_bias.experiment
 
 bench: setup ## measure the trainer's speed and record it in data/results/
 	$(PY) -m implicit_bias.benchmark --out $(RESULTS)/benchmark.json

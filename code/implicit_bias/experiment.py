@@ -6,15 +6,17 @@ The step size is chosen from the recorded searches, T from the recorded first st
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from .figures.mnist import over_seeds, relative_rank, scales
-from .mnist import PROJECT
-from .recording import Recording
-from .sweep import SIGMAS, Configuration, load_or_run, load_or_search
+from .mnist import MNIST, PROJECT, MNISTError, load_mnist
+from .recording import Recording, RecordingError, load as load_recording, save
+from .sweep import SIGMAS, Configuration, SweepError, load_or_run, load_or_search
 
 RESULTS = PROJECT / "data" / "results"
 
@@ -49,16 +51,26 @@ class Experiment:
         `STABILITY_ALPHAS` at each other sigma, one seed.
     first_steps : Recording
         `ALPHA` at sigma = 0.02, with the seeds of the sweep.
+    orthogonality : dict
+        See `orthogonality`.
     """
 
     sweep: Recording
     search: Recording
     stability: dict[float, Recording]
     first_steps: Recording
+    orthogonality: dict[str, float]
 
 
-def load(results: Path = RESULTS) -> Experiment:
+def load(results: Path = RESULTS, group_size: int | None = None) -> Experiment:
     """Load the recorded experiment; a recording of another configuration is named on stderr and made again.
+
+    Parameters
+    ----------
+    results : Path
+        The folder of the recordings.
+    group_size : int, optional
+        Members that train together in what has to be made again; see `sweep.Workers`.
 
     Raises
     ------
@@ -68,15 +80,43 @@ def load(results: Path = RESULTS) -> Experiment:
         If something has to be made again and there are no data.
     """
     def search(name: str, sigma: float, alphas: tuple[float, ...], seeds: tuple[int, ...]) -> Recording:
-        return load_or_search(sigma, alphas, seeds, SEARCH_LIMIT, results / name, target=TARGET)
+        return load_or_search(sigma, alphas, seeds, SEARCH_LIMIT, results / name, target=TARGET, group_size=group_size)
 
     return Experiment(
-        sweep=load_or_run(CONFIGURATION, results / "sweep.json"),
+        sweep=load_or_run(CONFIGURATION, results / "sweep.json", group_size=group_size),
         search=search("step-size.json", 0.02, SEARCHED_ALPHAS, (0,)),
         stability={sigma: search(f"stability-{sigma:g}.json", sigma, STABILITY_ALPHAS, (0,))
                    for sigma in SIGMAS if sigma != 0.02},
         first_steps=search("first-step.json", 0.02, (ALPHA,), CONFIGURATION.seeds),
+        orthogonality=load_recording(results / "orthogonality.json", "orthogonality").runs[0],
     )
+
+
+def orthogonality(data: MNIST, rows: int = 2000) -> dict[str, float]:
+    r"""Return how far the training images are from orthogonal: :math:`p(S) = R_{\min}^2/(R^2 n M)` and its parts.
+
+    `margin.p_orthogonality` for 60,000 samples, whose Gram matrix would take 28 GB: it is formed ``rows`` rows at
+    a time, in float64, in which the integers involved are exact.
+
+    Returns
+    -------
+    dict
+        ``n``, ``p``, ``R_min_squared``, ``R_max_squared`` and ``M`` (pixels in [0, 255]), and the indices ``i`` and
+        ``j`` of a pair with inner product ``M``.
+    """
+    X = data.train_images.astype(float)
+    squares = np.einsum("ij,ij->i", X, X)
+    largest, pair = -1.0, (0, 0)
+    for start in tqdm(range(0, len(X), rows), desc="inner products", disable=None):
+        block = X[start:start + rows] @ X[start:].T
+        np.fill_diagonal(block, -1.0)
+        if block.max() > largest:
+            largest = float(block.max())
+            i, j = np.unravel_index(block.argmax(), block.shape)
+            pair = (start + int(i), start + int(j))
+    low, high = float(squares.min()), float(squares.max())
+    return {"n": len(X), "p": low**2 / (high * len(X) * largest), "R_min_squared": low, "R_max_squared": high,
+            "M": largest, "i": pair[0], "j": pair[1]}
 
 
 def first_step_below(first_steps: Recording) -> list[int]:
@@ -129,3 +169,37 @@ def runs_table(sweep: Recording) -> str:
         ]
         lines.append(f"| {sigma:g} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def run_again(results: Path = RESULTS) -> None:
+    """Make all recordings again and move them into place once all are there.
+
+    They are made in the folder ``<results>.new``, which survives an interruption: the next call goes on from there.
+
+    Raises
+    ------
+    MNISTError
+        If there are no data.
+    RecordingError
+        If a recording cannot be written.
+    """
+    fresh = results.with_name(results.name + ".new")
+    fresh.mkdir(exist_ok=True)
+    if not (fresh / "orthogonality.json").exists():
+        start = time.perf_counter()
+        data = load_mnist()
+        found = orthogonality(data)
+        save(Recording("orthogonality", {"rows": "training images", "pixels": "0 to 255"}, [found],
+                       time.perf_counter() - start, {"source": data.source, "checksum": data.checksum}),
+             fresh / "orthogonality.json")
+    load(fresh, group_size=len(CONFIGURATION.seeds))
+    for path in sorted(fresh.glob("*.json")):
+        path.replace(results / path.name)
+    fresh.rmdir()
+
+
+if __name__ == "__main__":
+    try:
+        run_again()
+    except (MNISTError, RecordingError, SweepError) as error:
+        raise SystemExit(f"implicit-bias: {error}") from None

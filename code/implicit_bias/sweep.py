@@ -82,7 +82,7 @@ class Configuration:
     sigmas: tuple[float, ...] = SIGMAS
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     alpha: float = 0.5
-    steps: int = 500
+    steps: int = 420
     gamma: float = 0.05
     width: int = 150
 

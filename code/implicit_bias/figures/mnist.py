@@ -14,20 +14,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..recording import Recording
+from ..sweep import plotted_steps
 from .style import curve, figure
 
 
 def milestones(steps: int) -> dict[str, int]:
-    """Return the times of the required plot, label to step: 1, T/10, T/5, T/2 and T.
-
-    Raises
-    ------
-    ValueError
-        If T/10, T/5 and T/2 are not all whole.
-    """
-    if steps < 10 or steps % 10:
-        raise ValueError(f"T = {steps}: must be a positive multiple of 10, so that T/10, T/5 and T/2 are whole")
-    return {"1": 1, "T/10": steps // 10, "T/5": steps // 5, "T/2": steps // 2, "T": steps}
+    """Return the times of the required plot, label to step: 1, T/10, T/5, T/2 and T, rounded up to whole steps."""
+    return dict(zip(("1", "T/10", "T/5", "T/2", "T"), plotted_steps(steps)))
 
 
 def scales(recording: Recording) -> list[float]:
