@@ -1,0 +1,425 @@
+"""Problem 2: every inequality on random and adversarial data, every sharp constant reached within 1 %.
+
+Data are given by their signed Gram matrix ``K_ij = y_i y_j <x_i, x_j>``, from which the dual weights, the margins
+and the angle follow. ``ROUNDING`` allows for the error of solving ``K s = 1`` in double precision: the condition
+number of K is at most (R^2 + n mu)/(1 - (n-1) mu), which the strategies keep below 1e6, and 1e6 times the unit
+roundoff 1.1e-16, times a modest factor that grows with n <= 12, stays below 1e-8.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from implicit_bias import bounds, slack
+from implicit_bias.figures import margin as figures
+from implicit_bias.margin import (
+    gaussian_grams,
+    max_margin,
+    min_norm_interpolator,
+    p_orthogonality,
+    p_orthogonality_of_gram,
+    plane_example,
+    sharp_family,
+    sharp_weights,
+)
+
+ROUNDING = 1e-8
+SEEDS = st.integers(0, 2**32 - 1)
+SIZES = st.integers(2, 12)
+RATIOS = st.sampled_from([1.0, 1.01, 2.0, 100.0])
+
+
+@st.composite
+def grams(draw, largest=lambda n: 1 / (n - 1), least_n=2):
+    """Draw (K, mu, R): random, all signs equal, or the sharp family's signs; mu up to ``largest(n)``."""
+    n = draw(st.integers(least_n, 12))
+    R, rng = draw(RATIOS), np.random.default_rng(draw(SEEDS))
+    kind = draw(st.sampled_from(["uniform", "signs", "positive", "negative", "sharp"]))
+    off = {
+        "uniform": rng.uniform(-1, 1, (n, n)),
+        "signs": rng.choice([-1.0, 1.0], (n, n)),
+        "positive": np.ones((n, n)),
+        "negative": -np.ones((n, n)),
+        "sharp": -np.ones((n, n)),
+    }[kind]
+    if kind == "sharp":
+        off[0, :] = off[:, 0] = 1
+    off = np.tril(off, -1)
+    off = (off + off.T) / np.abs(off).max()
+    squares = np.where(rng.random(n) < 0.5, rng.uniform(1, R**2, n), rng.choice([1.0, R**2], n))
+    squares[0], squares[-1] = (R**2, 1) if draw(st.booleans()) else (1, R**2)
+    mu = min(largest(n), 0.999) * draw(st.sampled_from([1e-6, 0.1, 0.5, 0.9, 0.99, 0.9999]))
+    return np.diag(squares) + mu * off, mu, R
+
+
+def dual_weights(K: np.ndarray) -> np.ndarray:
+    return np.linalg.solve(K, np.ones(len(K)))
+
+
+def samples(K: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return data with this signed Gram matrix, and labels that are all 1."""
+    return np.linalg.cholesky(K), np.ones(len(K))
+
+
+def largest_p(K: np.ndarray) -> float:
+    return float(p_orthogonality_of_gram(K[None])[0])
+
+
+# --- 2.1 ----------------------------------------------------------------------------------------
+
+LEVELS = np.concatenate([[0.0], np.geomspace(1e-3, 600, 80)])
+DIMENSIONS = np.array([1, 2, 3, 5, 10, 100, 10**4, 10**6, 10**8, 10**10])[:, None]
+
+
+def test_chi_square_tails_hold_for_the_exact_distribution():
+    # scipy's logarithms of these tails are good to about 1e-9.
+    upper = stats.chi2.logsf(DIMENSIONS + bounds.chi_square_upper(DIMENSIONS, LEVELS), DIMENSIONS)
+    lower = stats.chi2.logcdf(DIMENSIONS - bounds.chi_square_lower(DIMENSIONS, LEVELS), DIMENSIONS)
+    assert (upper <= -LEVELS + 1e-6).all()
+    assert (lower <= -LEVELS + 1e-6).all()
+
+
+def test_inner_product_tail_holds_for_the_exact_distribution():
+    for d in (1, 2, 3, 10, 100, 1000):
+        for h in np.linspace(0, 12, 25):
+            assert slack.inner_product_survival(float(bounds.inner_product_tail(d, h)), d) <= math.exp(-h) * (1 + 1e-9)
+    d, h = 10**8, 600.0  # only d this large and h this large come within 1 % of equality
+    assert slack.inner_product_survival(float(bounds.inner_product_tail(d, h)), d) <= math.exp(-h)
+
+
+def test_inner_product_survival_agrees_with_draws():
+    rng = np.random.default_rng(0)
+    products = (rng.standard_normal((100_000, 3)) * rng.standard_normal((100_000, 3))).sum(axis=1)
+    for t in (0.0, 1.0, 4.0):
+        assert slack.inner_product_survival(t, 3) == pytest.approx((products >= t).mean(), abs=0.007)  # 4 sigma
+
+
+def test_the_three_deviations_are_sharp_for_large_d():
+    """A deviation smaller by 1 % is exceeded with probability more than e^{-h}: d is large, and d/h larger."""
+    d, h = 10**8, 600.0
+    assert stats.chi2.logsf(d + 0.99 * bounds.chi_square_upper(d, h), d) > -h
+    assert stats.chi2.logcdf(d - 0.99 * bounds.chi_square_lower(d, h), d) > -h
+    assert slack.inner_product_survival(0.99 * float(bounds.inner_product_tail(d, h)), d) > math.exp(-h)
+
+
+@pytest.mark.parametrize("n", [2, 3, 8, 30])
+@pytest.mark.parametrize("p", [0.05, 0.3, 1.0, 3.0, 20.0])
+@pytest.mark.parametrize("dimension", [bounds.gaussian_dimension, bounds.gaussian_dimension_simple])
+def test_gaussian_data_in_the_proved_dimension_are_p_orthogonal(n, p, dimension):
+    delta, draws = 0.3, 300
+    grams = gaussian_grams(n, math.ceil(dimension(n, p, delta)), draws, np.random.default_rng(0))
+    failures = int((p_orthogonality_of_gram(grams) < p).sum())
+    assert stats.binomtest(failures, draws, delta, alternative="greater").pvalue > 1e-4
+
+
+def test_every_step_of_the_gaussian_proof_holds_at_the_least_dimension():
+    """With u = sqrt(2L/d) the events' bounds imply p-orthogonality: also between the draws, for all pn > 0."""
+    for product in np.geomspace(1e-3, 1e6, 2000):
+        u = 1 / (product + 4.75)
+        R_max, R_min, M = 1 + math.sqrt(2) * u + u**2, 1 - math.sqrt(2) * u, u + u**2 / 2
+        assert product * M <= R_min**2 / R_max
+    for product in np.geomspace(1e-3, 1e6, 2000):
+        R_max, R_min = 1 + 1 / math.sqrt(12) + 1 / 24, 1 - 1 / math.sqrt(12)
+        h = min(1 / 24 / product**2, 1 / 24)
+        assert product * (math.sqrt(2 * h) + h) <= R_min**2 / R_max or product < 1
+        assert min(product, 1) * (1 / math.sqrt(12) + 1 / 24) < 0.34 < 0.38 < R_min**2 / R_max
+
+
+def test_19_quarters_is_nearly_the_least_constant_that_the_proof_allows():
+    u = 1e-4  # to first order the proof needs 3 sqrt(2) + 1/2 = 4.743
+    product = 1 / u - 4.75 * 0.99
+    assert product * (u + u**2 / 2) > (1 - math.sqrt(2) * u) ** 2 / (1 + math.sqrt(2) * u + u**2)
+
+
+@pytest.mark.parametrize("n", [2, 5, 100, 10**4])
+@pytest.mark.parametrize("p", [1.0, 3.0, 50.0])
+def test_the_second_term_alone_is_the_maximum(n, p):
+    for delta in (1e-6, 0.1, 0.49):
+        assert bounds.gaussian_dimension_simple(n, p, delta) == 24 * (p * n) ** 2 * math.log(2 * n**2 / delta)
+        assert bounds.gaussian_dimension(n, p, delta) <= bounds.gaussian_dimension_simple(n, p, delta)
+
+
+def test_the_proved_dimension_tends_to_the_threshold():
+    n = 10.0**30  # log log n against log n: slow
+    assert bounds.gaussian_dimension(int(n), 1.0, 1 / math.log(n)) / bounds.gaussian_threshold(int(n), 1.0) < 1.05
+
+
+@pytest.mark.parametrize("n", [4, 16, 48])
+def test_the_ceiling_holds_and_falls_below_the_threshold(n):
+    draws, p = 300, 2.0
+    for fraction in (0.3, 0.5, 0.7, 0.9):
+        d = round(fraction * bounds.gaussian_threshold(n, p))
+        hits = int((p_orthogonality_of_gram(gaussian_grams(n, d, draws, np.random.default_rng(1))) >= p).sum())
+        assert stats.binomtest(hits, draws, bounds.gaussian_ceiling(n, d, p), alternative="greater").pvalue > 1e-4
+
+
+def test_the_ceiling_vanishes_below_the_threshold_as_n_grows():
+    ceilings = [bounds.gaussian_ceiling(n, round(0.8 * bounds.gaussian_threshold(n, 1.0)), 1.0) for n in (10**4, 10**6, 10**8)]
+    assert ceilings[0] > 2 * ceilings[1] > 4 * ceilings[2]
+
+
+# --- 2.2 ----------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=150)
+@given(grams())
+def test_the_classifiers_are_equal_exactly_when_no_weight_is_negative(case):
+    K, _, _ = case
+    X, y = samples(K)
+    s = min_norm_interpolator(X, y).dual
+    gap = np.linalg.norm(max_margin(X, y).w - min_norm_interpolator(X, y).w)
+    scale = np.abs(s).max()
+    if s.min() >= 0:
+        assert gap <= 1e-5 * np.linalg.norm(X.T @ s)
+    elif s.min() < -1e-3 * scale:
+        assert gap > 1e-5 * np.linalg.norm(X.T @ s)
+
+
+@settings(deadline=None, max_examples=200)
+@given(grams())
+def test_weights_are_near_one(case):
+    K, mu, _ = case
+    share = (len(K) - 1) * mu
+    deviation = np.abs(dual_weights(K) * np.diag(K) - 1).max()
+    assert deviation <= share / (1 - share) * (1 + ROUNDING) + ROUNDING
+
+
+@settings(deadline=None, max_examples=150)
+@given(grams(largest=lambda n: 1 / n))
+def test_weights_are_within_one_over_pR2_minus_one_of_one(case):
+    K, mu, R = case
+    s = dual_weights(K)
+    assert np.abs(s * np.diag(K) - 1).max() <= bounds.dual_weight_deviation(largest_p(K), R) * (1 + ROUNDING) + ROUNDING
+
+
+def test_the_deviation_of_the_weights_is_reached_on_both_sides():
+    for pR2 in (1.5, 2.5, 10.0):
+        for R in (1.0, 2.0):
+            s_1, s_j = sharp_weights(10**6, pR2 / R**2, R)
+            bound = bounds.dual_weight_deviation(pR2 / R**2, R)
+            assert 0.99 * bound <= 1 - s_1 * R**2 <= bound
+            assert 0.99 * bound <= s_j - 1 <= bound
+
+
+@settings(deadline=None, max_examples=200)
+@given(grams(largest=lambda n: 1 / (2 * n - 3)))
+def test_above_the_exact_threshold_all_weights_are_positive(case):
+    K, _, R = case
+    assert dual_weights(K).min() > 0
+
+
+@settings(deadline=None, max_examples=60)
+@given(grams(largest=lambda n: 1 / (2 * n)))
+def test_for_pR2_above_two_the_solvers_agree(case):
+    K, _, R = case
+    X, y = samples(K)
+    assert p_orthogonality(X) * R**2 >= 2
+    margin, interpolator = max_margin(X, y), min_norm_interpolator(X, y)
+    # X has condition number at most R sqrt(3): far from losing more than four digits of the promised 1e-6.
+    assert np.linalg.norm(margin.w - interpolator.w) <= 1e-6 * np.linalg.norm(interpolator.w)
+    assert (margin.dual > 0).all()
+
+
+@pytest.mark.parametrize("n", [3, 4, 10, 100])
+@pytest.mark.parametrize("R", [1.0, 1.7, 10.0])
+def test_the_exact_threshold_separates_equal_from_different(n, R):
+    """One per cent below the threshold the classifiers of the family differ, at and above it they do not."""
+    threshold = bounds.equality_threshold(n)
+    for factor, equal in ((0.99, False), (1.0, True), (1.01, True)):
+        X, y = sharp_family(n, factor * threshold / R**2, R)
+        margin, interpolator = max_margin(X, y), min_norm_interpolator(X, y)
+        gap = np.linalg.norm(margin.w - interpolator.w) / np.linalg.norm(interpolator.w)
+        assert (gap < 1e-7) == equal
+        assert (interpolator.dual[0] > -1e-9) == equal
+
+
+def test_the_threshold_two_is_reached_within_one_per_cent_as_n_grows():
+    assert sharp_weights(1000, 1.98)[0] < 0 < sharp_weights(1000, 2.0)[0]
+
+
+@settings(deadline=None, max_examples=50)
+@given(seed=SEEDS, n=st.integers(1, 6), extra=st.integers(0, 6), fraction=st.floats(0.02, 0.98))
+def test_least_squares_contracts_to_the_minimum_norm_interpolator(seed, n, extra, fraction):
+    rng = np.random.default_rng(seed)
+    X, y = rng.standard_normal((n, n + extra)), rng.choice([-1.0, 1.0], n)
+    target, alpha = min_norm_interpolator(X, y).w, fraction * 2 * n / np.linalg.norm(X, 2) ** 2
+    factor = bounds.least_squares_contraction(X, alpha)
+    assert factor < 1
+    w = start = X.T @ rng.standard_normal(n)
+    for t in range(1, 30):
+        w = w - alpha / n * X.T @ (X @ w - y)
+        rounding = 1e-9 * (np.linalg.norm(start) + np.linalg.norm(target))
+        assert np.linalg.norm(w - target) <= factor**t * np.linalg.norm(start - target) + rounding
+        assert np.linalg.norm(X @ w - y) <= factor**t * np.linalg.norm(X @ start - y) + rounding * np.linalg.norm(X, 2)
+
+
+def test_the_contraction_fails_from_the_stated_step_size_on():
+    X = np.diag([1.0, 3.0])
+    assert bounds.least_squares_contraction(X, 0.999 * 4 / 9) < 1 <= bounds.least_squares_contraction(X, 1.001 * 4 / 9)
+
+
+# --- 2.3 ----------------------------------------------------------------------------------------
+
+
+def test_the_plane_example_is_as_computed_by_hand():
+    X, y = plane_example()
+    margin, interpolator = max_margin(X, y), min_norm_interpolator(X, y)
+    assert np.allclose(margin.w, [1, 0], atol=1e-12) and np.allclose(margin.dual, [1, 0], atol=1e-12)
+    assert np.allclose(interpolator.w, [1, -1]) and np.allclose(interpolator.dual, [3, -1])
+
+
+def test_four_unit_vectors_that_are_one_orthogonal_suffice():
+    X, y = sharp_family(4, 1.0)
+    assert p_orthogonality(X) == pytest.approx(1)
+    assert np.allclose(min_norm_interpolator(X, y).dual, [-0.8, 2.4, 2.4, 2.4])
+    assert max_margin(X, y).dual[0] == 0
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=SEEDS, cosine=st.floats(-0.999, 0.999), R=st.floats(1, 3))
+def test_two_samples_differ_only_if_their_inner_product_reaches_the_smaller_square(seed, cosine, R):
+    X = np.array([[1.0, 0], [R * cosine, R * math.sqrt(1 - cosine**2)]])
+    y = np.random.default_rng(seed).choice([-1.0, 1.0], 2)
+    if abs(R * cosine) < 1 - 1e-6:
+        assert min_norm_interpolator(X, y).dual.min() > 0
+    elif R * cosine * y[0] * y[1] > 1 + 1e-6:
+        assert min_norm_interpolator(X, y).dual.min() < 0
+
+
+# --- 2.4 ----------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=300)
+@given(grams(largest=lambda n: 1 / (2 * n - 3)))
+def test_the_ratio_of_the_weights_is_bounded(case):
+    K, mu, R = case
+    s, p = dual_weights(K), largest_p(K)
+    # The smallest weight is about 1 - (2n-3) mu >= 1e-4 of the largest: it has four digits fewer.
+    assert s.max() / s.min() <= bounds.weight_ratio_exact(len(s), p, R) * (1 + 1e4 * ROUNDING)
+    if p * R**2 > 2:
+        assert bounds.weight_ratio_exact(len(s), p, R) <= bounds.weight_ratio(p, R) * (1 + ROUNDING)
+    if p * R**2 >= 3:
+        assert bounds.weight_ratio(p, R) <= bounds.weight_ratio_simple(p, R) * (1 + ROUNDING)
+
+
+@pytest.mark.parametrize("n", [2, 3, 20])
+@pytest.mark.parametrize("R", [1.0, 1.7, 10.0])
+@pytest.mark.parametrize("pR2", [2.05, 3.0, 30.0])
+def test_the_exact_ratio_is_attained(n, R, pR2):
+    s = max_margin(*sharp_family(n, pR2 / R**2, R)).dual
+    assert s.max() / s.min() == pytest.approx(bounds.weight_ratio_exact(n, pR2 / R**2, R), rel=1e-7)
+
+
+@pytest.mark.parametrize("R", [1.0, 3.0])
+@pytest.mark.parametrize("pR2", [2.1, 3.0, 30.0])
+def test_the_simple_ratio_is_reached_within_one_per_cent_as_n_grows(R, pR2):
+    s_1, s_j = sharp_weights(10**5, pR2 / R**2, R)
+    bound = bounds.weight_ratio(pR2 / R**2, R)
+    assert 0.99 * bound <= s_j / s_1 <= bound
+
+
+def test_the_constant_six_is_reached_at_pR2_three():
+    s_1, s_j = sharp_weights(10**5, 3.0)
+    assert 0.99 * bounds.weight_ratio_simple(3.0) <= s_j / s_1 <= bounds.weight_ratio_simple(3.0)
+
+
+@settings(deadline=None, max_examples=200)
+@given(grams(largest=lambda n: 1 / (2 * n)))
+def test_the_angle_to_the_sum_is_bounded(case):
+    K, _, R = case
+    X, y = samples(K)
+    w, total, s = max_margin(X, y).w, y @ X, dual_weights(K)
+    cosine, p = w @ total / np.linalg.norm(w) / np.linalg.norm(total), largest_p(K)
+    assert cosine == pytest.approx(len(s) / math.sqrt(s.sum() * K.sum()), rel=1e-6)
+    assert cosine >= bounds.angle_cosine_from_ratio(p, R, s.max() / s.min()) * (1 - 1e-6)
+    assert cosine >= bounds.angle_cosine(p, R) * (1 - 1e-6)
+
+
+@pytest.mark.parametrize("R", [1.0, 2.0, 10.0])
+def test_both_angle_bounds_are_attained_by_orthogonal_samples(R):
+    X, y = np.diag([1.0, R]), np.ones(2)
+    solution = max_margin(X, y)
+    cosine = solution.w @ (y @ X) / np.linalg.norm(solution.w) / np.linalg.norm(y @ X)
+    assert cosine == pytest.approx(bounds.angle_cosine(np.inf, R), rel=1e-12)
+    assert cosine == pytest.approx(bounds.angle_cosine_from_ratio(np.inf, R, R**2), rel=1e-12)
+
+
+# --- searches and figures -----------------------------------------------------------------------
+
+REACHED = {
+    "lem_chi_square": 0.5,
+    "thm_gaussian_orthogonal": 0.7,
+    "prp_gaussian_necessary": 0.7,
+    "lem_dual_weights": 0.99,
+    "thm_exact_threshold": 0.99,
+    "thm_near_uniform": 0.99,
+    "cor_angle": 0.99,
+    "lem_kantorovich": 0.99,
+    "prp_least_squares": 0.99,
+}
+SAMPLED = {"thm_gaussian_orthogonal": 0.05, "prp_gaussian_necessary": 0.1}
+"""Quotients with a frequency in them may exceed 1 by this sampling error."""
+
+
+@pytest.mark.parametrize("label", REACHED)
+def test_a_search_comes_close_to_equality_and_not_beyond(label):
+    found = getattr(slack, f"slack_{label}")(np.random.default_rng(7))
+    assert REACHED[label] <= found <= 1 + SAMPLED.get(label, slack.ROUNDING)
+
+
+def test_tables_report_what_the_chapter_says():
+    rows = [line.split("|")[1:-1] for line in figures.equality_table(draws=5).splitlines()[2:]]
+    threshold = bounds.equality_threshold(20)
+    for p, _, differ, least, deviation, bound in rows:
+        assert (int(differ) > 0) == (float(p) < threshold)
+        assert (float(least) < -0.01) == (float(p) < threshold)
+        assert float(deviation) <= float(bound)
+    last = figures.near_uniform_table().splitlines()[-1].split("|")
+    assert last[5:9] == [" 4.0000 "] * 2 + [" 0.8000 "] * 2
+
+
+def test_two_losses_end_at_their_own_classifier():
+    X, y = plane_example()
+    last = np.array([5000])
+    assert figures.descent_angles(X, y, 0.3, last, logistic=False)[0] == pytest.approx(math.pi / 4, rel=1e-6)
+    assert figures.descent_angles(X, y, 1.0, last, logistic=True)[0] < 0.1
+    near, labels = sharp_family(6, 3.0)
+    assert figures.descent_angles(near, labels, 1.0, last, logistic=False)[0] < 1e-12
+
+
+# --- error paths --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: bounds.gaussian_dimension(1, 3.0, 0.1), "n = 1"),
+        (lambda: bounds.gaussian_dimension(5, 0.0, 0.1), "p = 0.0"),
+        (lambda: bounds.gaussian_dimension_simple(5, 3.0, 1.0), "delta = 1.0"),
+        (lambda: bounds.gaussian_ceiling(5, 1, 3.0), "d = 1"),
+        (lambda: bounds.dual_weight_deviation(1.0), r"p R\^2 > 1"),
+        (lambda: bounds.equality_threshold(2), "n = 2"),
+        (lambda: bounds.weight_ratio(2.0), r"p R\^2 > 2"),
+        (lambda: bounds.weight_ratio(3.0, 0.9), "R = 0.9"),
+        (lambda: bounds.weight_ratio_simple(2.9), r"p R\^2 >= 3"),
+        (lambda: bounds.weight_ratio_exact(1, 3.0), "n = 1"),
+        (lambda: bounds.weight_ratio_exact(4, 1.25), r"> 2 - 3/n"),
+        (lambda: bounds.angle_cosine(1.9), r"p R\^2 >= 2"),
+        (lambda: bounds.angle_cosine_from_ratio(3.0, 1.0, 0.5), "ratio = 0.5"),
+        (lambda: bounds.least_squares_contraction(np.eye(2), 0.0), "alpha = 0"),
+    ],
+)
+def test_bad_arguments_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_bounds_include_their_end_points():
+    assert bounds.weight_ratio_simple(3.0) == pytest.approx(3)
+    assert bounds.angle_cosine(2.0) == pytest.approx(math.sqrt(3) / 2)
