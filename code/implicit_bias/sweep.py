@@ -257,8 +257,8 @@ def search_step_size(
 
     Each row of the recording (kind ``"step-size-search"``) has ``alpha``, ``sigma``, ``seed``,
     ``first_step_below`` (measured after that many steps; null if it never came), ``minimum_error``, ``minimum_error_at``,
-    ``last_step``, ``last_loss``, ``loss_rises`` (the number of steps that raised the loss: 0 where the step size is
-    below the edge of stability) and ``diverged_at``. A run stops once it is below the target.
+    ``last_step``, ``last_loss``, ``loss_rises`` (the number of steps that raised the loss),
+    ``largest_rise`` (the most that a step raised it, in nats) and ``diverged_at``. A run stops once it is below the target.
 
     Parameters
     ----------
@@ -364,7 +364,8 @@ def _sweep_row(run: Trajectory) -> dict[str, Any]:
 def _search_row(run: Trajectory, target: float) -> dict[str, Any]:
     row = asdict(run.member) | {"diverged_at": run.diverged_at}
     if len(run.step) == 0:
-        return row | dict.fromkeys(("first_step_below", "minimum_error", "minimum_error_at", "last_step", "last_loss", "loss_rises"))
+        return row | dict.fromkeys(("first_step_below", "minimum_error", "minimum_error_at", "last_step", "last_loss", "loss_rises",
+                                    "largest_rise"))
     below, best = np.flatnonzero(run.train_error < target), np.argmin(run.train_error)
     return row | {
         "first_step_below": run.step[below[0]] if len(below) else None,
@@ -373,6 +374,7 @@ def _search_row(run: Trajectory, target: float) -> dict[str, Any]:
         "last_step": run.step[-1],
         "last_loss": significant(run.loss[-1]),
         "loss_rises": np.count_nonzero(np.diff(run.loss) > 0),
+        "largest_rise": significant(max(np.diff(run.loss).max(initial=0.0), 0.0)),
     }
 
 
