@@ -36,7 +36,7 @@ def test_recorded_sweep_is_that_of_the_book(found):
 
 
 def test_steps_are_the_first_below_the_target_rounded_up_to_ten(found):
-    first = experiment.first_step_below(found.sweep)
+    first = experiment.first_step(found.sweep, 0.02, "train_error", experiment.TARGET)
     assert len(first) >= 5
     assert experiment.STEPS == -(-first.max() // 10) * 10
     assert all(run["train_error"][-1] < experiment.TARGET for run in found.sweep.runs if run["sigma"] == 0.02)

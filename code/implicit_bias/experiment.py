@@ -115,15 +115,6 @@ def orthogonality(data: MNIST, rows: int = 2000) -> dict[str, float]:
             "M": largest, "i": pair[0], "j": pair[1]}
 
 
-def first_step_below(sweep: Recording, sigma: float = 0.02) -> np.ndarray:
-    """Return, for each seed, the first step at which the training error is below `TARGET`; nan if it never was."""
-    def first(run: dict) -> float:
-        below = np.flatnonzero(np.array(run["train_error"]) < TARGET)
-        return below[0] if len(below) else np.nan
-
-    return over_seeds(sweep, sigma, first)
-
-
 def step_size_table(found: Experiment) -> str:
     """Return the searches as a Markdown table: a row for each sigma and step size."""
     lines = ["| σ | α | first step below 5 % | lowest error | steps that raised the loss | largest rise |",
@@ -161,6 +152,57 @@ def runs_table(sweep: Recording) -> str:
         ]
         lines.append(f"| {sigma:g} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def between(values: np.ndarray, form: str) -> str:
+    """Return "smallest to largest" of the values that are not nan, or the one value if both read the same."""
+    kept = np.asarray(values)[~np.isnan(values)]
+    low, high = (f"{value:{form}}".replace("%", " %") for value in (kept.min(), kept.max()))
+    return low if low == high else f"{low} to {high}"
+
+
+def final(sweep: Recording, sigma: float, name: str) -> np.ndarray:
+    """Return a run's last ``loss``, ``train_error`` or ``stable_rank``, or its ``test_error``, for each seed; nan if it diverged."""
+    last = sweep.configuration["steps"]
+    return over_seeds(sweep, sigma, lambda run: run[name] if name == "test_error" else run[name][last])
+
+
+def first_step(sweep: Recording, sigma: float, name: str, below: float) -> np.ndarray:
+    """Return, for each seed, the first step at which ``name`` is below a value; nan if it never was."""
+    def first(run: dict) -> float:
+        hits = np.flatnonzero(np.array(run[name]) < below)
+        return hits[0] if len(hits) else np.nan
+
+    return over_seeds(sweep, sigma, first)
+
+
+def lowest(sweep: Recording, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return, for each seed, the least stable rank of W along the run and the step that has it."""
+    return (over_seeds(sweep, sigma, lambda run: np.min(run["stable_rank"])),
+            over_seeds(sweep, sigma, lambda run: np.argmin(run["stable_rank"])))
+
+
+def agreement(sweep: Recording, sigma: float, other: float, tolerance: float = 0.01) -> int:
+    """Return the number of steps for which the relative stable ranks of two scales agree to a relative tolerance, for every seed."""
+    for step in range(1, sweep.configuration["steps"] + 1):
+        one, two = relative_rank(sweep, sigma, step), relative_rank(sweep, other, step)
+        if not (np.abs(one / two - 1) <= tolerance).all():
+            return step - 1
+    return sweep.configuration["steps"]
+
+
+def seconds(sweep: Recording, sigma: float) -> float:
+    """Return the wall-clock seconds of the group that trained the runs of one scale.
+
+    Raises
+    ------
+    ValueError
+        If they were trained in several groups, or together with other scales.
+    """
+    groups = [group for group in sweep.groups if sigma in {member["sigma"] for member in group["members"]}]
+    if len(groups) != 1 or {member["sigma"] for member in groups[0]["members"]} != {sigma}:
+        raise ValueError(f"sigma = {sigma}: its runs are not one group of their own")
+    return groups[0]["seconds"]
 
 
 def run_again(results: Path = RESULTS) -> None:
