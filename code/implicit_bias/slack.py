@@ -190,6 +190,8 @@ def slack_thm_norm_growth_sharp(rng: np.random.Generator) -> float:
     """Search for ``F_{t+1}² - F_t² > 2α ψ(Ĝ) + α² Ĝ²``, among weights where the right side is positive."""
 
     def quotient(run, alpha, c):
+        if run.G[0] > 0.5:  # the right side need not be positive
+            return float("-inf")
         growth = bounds.norm_growth_sharp(0.0, alpha, run.G[0])
         return (run.F[1] ** 2 - run.F[0] ** 2) / growth if growth > 1e-3 * run.F[0] ** 2 else float("-inf")
 

@@ -1,0 +1,352 @@
+"""Every inequality of Problem 1 on random and adversarial runs, and every sharp constant reached.
+
+Tolerance: the quantities compared are sums of at most a few thousand float64 terms, each of relative accuracy
+1e-16, so ``TOL`` relative to the largest term in the inequality leaves a margin of several orders of magnitude.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from implicit_bias import bounds, network, slack
+from implicit_bias.margin import max_margin
+
+TOL = 1e-10
+
+
+@dataclass(frozen=True)
+class Problem:
+    X: np.ndarray
+    y: np.ndarray
+    v: np.ndarray
+    W0: np.ndarray
+    a: np.ndarray
+    gamma: float
+    at_zero: float
+    alpha: float
+
+    @property
+    def V(self) -> np.ndarray:
+        return np.outer(self.a, self.v / np.linalg.norm(self.v))
+
+    @property
+    def c(self) -> float:
+        return bounds.margin_constant(self.gamma, self.v)
+
+    def run(self, steps: int, **options) -> network.Trajectory:
+        return network.gradient_descent(
+            self.X, self.y, self.W0, self.a, self.gamma, self.alpha, steps, V=self.V, at_zero=self.at_zero, **options
+        )
+
+
+@st.composite
+def problems(draw) -> Problem:
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n, d, m = (draw(st.integers(1, 6)) for _ in range(3))
+    X, y, v = slack.separable_data(n, d, rng, margin=10 ** draw(st.floats(-3, 0)))
+    layout = draw(st.sampled_from(["plain", "nearly equal", "antipodal"]))
+    if layout == "nearly equal":
+        X = X[:1] + 1e-9 * rng.standard_normal(X.shape) * np.linalg.norm(X[0])
+        y = np.full(n, y[0])
+    elif layout == "antipodal":
+        X, y = np.vstack([X, -X]), np.concatenate([y, -y])
+    X = X / max(1.0, np.linalg.norm(X, axis=1).max())
+    v = v / (y * (X @ v)).min()
+    a = network.output_weights(rng.choice([-1.0, 1.0], m))
+    gamma = draw(st.sampled_from([1e-4, 0.05, 0.5, 0.99, 1.0]))
+    start = draw(st.sampled_from(["zero", "gaussian", "at the kink", "near the kink"]))
+    W0 = rng.standard_normal((m, d)) * 10 ** draw(st.floats(-4, 3))
+    if start == "zero":
+        W0 = np.zeros((m, d))
+    elif start != "gaussian":
+        W0 -= np.outer(W0 @ X[0], X[0]) / (X[0] @ X[0])
+        if start == "near the kink":
+            W0 += 1e-12 * rng.standard_normal((m, d))
+    at_zero = min(1.0, gamma + draw(st.sampled_from([0.0, 0.5, 1.0])) * (1 - gamma))
+    return Problem(X, y, v, W0, a, gamma, at_zero, 10 ** draw(st.floats(-3, 3)))
+
+
+# --- 1.1 ----------------------------------------------------------------------------------------
+
+
+def crossing(X, y, a, gamma, rest, k, delta):
+    """Return the quotient of `thm-smoothness` across the kink of neuron 1 at sample k, and its limit times 2δ‖x_k‖.
+
+    ``rest`` holds the rows 2, …, m; the first row is orthogonal to x_k, plus or minus δ x_k.
+    """
+    x, rng = X[k], np.random.default_rng(0)
+    free = rng.standard_normal(x.size)
+    centre = np.vstack([free - (free @ x) / (x @ x) * x if x.size > 1 else 0 * x, rest])
+    shift = np.zeros_like(centre)
+    shift[0] = delta * x
+    change = network.loss_gradient(X, y, centre + shift, a, gamma) - network.loss_gradient(X, y, centre - shift, a, gamma)
+    coefficients = X @ x / (x @ x)
+    on_line = np.linalg.norm(X - np.outer(coefficients, x), axis=1) < 1e-12
+    slopes = network.g(network.margins(X, y, centre, a, gamma))
+    jump = (1 - gamma) * abs((coefficients * slopes)[on_line].sum()) * np.linalg.norm(x) / (np.sqrt(a.size) * len(y))
+    return np.linalg.norm(change) / (2 * delta * np.linalg.norm(x)), jump / (2 * delta * np.linalg.norm(x))
+
+
+@settings(deadline=None, max_examples=25)
+@given(problems(), st.floats(0.05, 0.95))
+def test_gradient_jumps_by_the_amount_of_the_proof(problem, gamma):
+    rest = problem.W0[1:] / max(1.0, np.linalg.norm(problem.W0))
+    # rows of the rest off every kink, as in the proof
+    rest = rest + 0.1 * np.random.default_rng(0).standard_normal(rest.shape)
+    quotient, limit = crossing(problem.X, problem.y, problem.a, gamma, rest, 0, 1e-7)
+    assert quotient >= limit * (1 - 1e-5) - 1
+
+
+ANTIPODAL = (np.array([[0.6, 0.8], [-0.6, -0.8]]), np.array([1.0, -1.0]))
+BALANCED = (np.array([[0.9], [-0.5], [-0.4]]), np.array([1.0, -1.0, -1.0]))
+
+
+@pytest.mark.parametrize("X, y", [ANTIPODAL, BALANCED, (np.array([[1.0]]), np.array([-1.0]))])
+@pytest.mark.parametrize("gamma", [0.01, 0.5, 0.98])
+def test_loss_is_not_smooth_for_two_neurons_even_on_antipodal_data(X, y, gamma):
+    a = network.output_weights([1, -1])
+    found = [
+        [crossing(X, y, a, gamma, s * X[:1], 0, delta)[0] for s in (-2.0, -0.7, 0.7, 2.0)] for delta in (1e-7, 1e-9)
+    ]
+    assert max(found[1]) > 1e3
+    assert max(found[1]) == pytest.approx(1e2 * max(found[0]), rel=1e-2)
+
+
+@pytest.mark.parametrize("gamma", [0.01, 0.5])
+def test_loss_of_one_neuron_is_not_smooth_where_a_line_does_not_add_up_to_zero(gamma):
+    X, y = np.array([[0.9], [-0.5], [-0.3]]), np.array([1.0, -1.0, -1.0])
+    assert crossing(X, y, np.array([1.0]), gamma, np.zeros((0, 1)), 0, 1e-8)[0] > 1e4
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([ANTIPODAL, BALANCED]), st.sampled_from([0.01, 0.5, 1.0]))
+def test_loss_of_one_neuron_is_a_quarter_smooth_where_every_line_adds_up_to_zero(seed, data, gamma):
+    rng = np.random.default_rng(seed)
+    (X, y), a = data, np.array([rng.choice([-1.0, 1.0])])
+    W = rng.standard_normal((2, 1, X.shape[1])) * 10 ** rng.uniform(-4, 1)
+    change = network.loss_gradient(X, y, W[0], a, gamma) - network.loss_gradient(X, y, W[1], a, gamma)
+    assert np.linalg.norm(change) <= bounds.smoothness_constant() * np.linalg.norm(W[0] - W[1]) * (1 + 1e-9)
+
+
+@settings(deadline=None, max_examples=50)
+@given(problems(), st.integers(0, 2**32 - 1), st.floats(-5, 2))
+def test_linear_network_has_a_quarter_smooth_loss(problem, seed, size):
+    D = np.random.default_rng(seed).standard_normal(problem.W0.shape) * 10**size
+    gradients = [network.loss_gradient(problem.X, problem.y, W, problem.a, 1.0) for W in (problem.W0, problem.W0 + D)]
+    rounding = 1e-14 * (1 + np.linalg.norm(problem.W0))
+    assert np.linalg.norm(gradients[0] - gradients[1]) <= bounds.smoothness_constant() * np.linalg.norm(D) + rounding
+
+
+def test_one_quarter_is_reached():
+    X, y, a = np.array([[0.6, 0.8]]), np.array([1.0]), network.output_weights([1, -1, 1])
+    W = 1e-4 * np.outer(a, X[0])
+    change = network.loss_gradient(X, y, W, a, 1.0) - network.loss_gradient(X, y, -W, a, 1.0)
+    assert np.linalg.norm(change) / np.linalg.norm(2 * W) >= 0.99 * bounds.smoothness_constant()
+
+
+# --- 1.2 and 1.3 --------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=50)
+@given(problems())
+def test_every_gradient_agrees_with_the_margin_direction(problem):
+    assert np.linalg.norm(problem.V) == pytest.approx(1)
+    for x, label in zip(problem.X, problem.y):
+        gradient = network.network_gradient(x, problem.W0, problem.a, problem.gamma, problem.at_zero)
+        assert problem.c * (1 - TOL) <= label * (gradient * problem.V).sum() <= 1 + TOL
+
+
+@settings(deadline=None, max_examples=60)
+@given(problems(), st.integers(0, 2**32 - 1))
+def test_no_direction_beats_the_max_margin_against_the_adversary(problem, seed):
+    rng = np.random.default_rng(seed)
+    X, y, a, gamma = problem.X, problem.y, problem.a, problem.gamma
+    w = max_margin(X, y).w
+    best = bounds.margin_constant(gamma, w)
+    for noise in (0.0, 1e-3, 10.0):
+        V = np.outer(a, w / np.linalg.norm(w)) + noise * rng.standard_normal((a.size, w.size))
+        V /= np.linalg.norm(V)
+        off = [s * (network.network_gradient(x, np.tile(-x, (a.size, 1)), a, gamma) * V).sum() for x, s in zip(X, y)]
+        assert min(off) <= best * (1 + 1e-6)
+        if noise == 0:
+            assert min(off) >= 0.99 * best
+
+
+@settings(deadline=None, max_examples=50)
+@given(problems())
+def test_progress_lies_between_its_bounds(problem):
+    run = problem.run(20)
+    gains, rounding = np.diff(run.H), 1e-14 * (1 + run.F[1:] + run.F[:-1])
+    assert (gains >= problem.alpha * problem.c * run.G[:-1] * (1 - TOL) - rounding).all()
+    assert (gains <= problem.alpha * run.G[:-1] * (1 + TOL) + rounding).all()
+
+
+@pytest.mark.parametrize("gamma", [0.01, 0.5, 1.0])
+def test_progress_is_reached_with_every_neuron_off(gamma):
+    X, y, a = np.array([[0.3, 0.4]]), np.array([-1.0]), network.output_weights([1, -1])
+    v = y[0] * X[0] / (X[0] @ X[0])
+    V, c = np.outer(a, v / np.linalg.norm(v)), bounds.margin_constant(gamma, v)
+    run = network.gradient_descent(X, y, np.tile(-X[0], (2, 1)), a, gamma, 0.1, 1, V=V)
+    assert run.H[1] - run.H[0] <= 0.1 * c * run.G[0] * 1.001
+
+
+# --- 1.4 ----------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=60)
+@given(problems())
+def test_norm_grows_no_faster_than_each_of_the_three_bounds(problem):
+    run = problem.run(20)
+    for t in range(20):
+        g_hat, norm = run.G[t], run.F[t]
+        rounding = TOL * (norm**2 + problem.alpha**2 + 1e-300)
+        if 0 < g_hat < 1 - 1e-6:
+            assert run.F[t + 1] ** 2 <= bounds.norm_growth_sharp(norm, problem.alpha, g_hat) + rounding
+        assert run.F[t + 1] ** 2 <= bounds.norm_growth(norm, problem.alpha, g_hat) + rounding
+        assert bounds.norm_growth(norm, problem.alpha, g_hat) <= bounds.norm_growth_homework(norm, problem.alpha)
+
+
+@pytest.mark.parametrize("alpha", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("gamma", [0.1, 1.0])
+def test_norm_growth_is_reached_by_one_sample(alpha, gamma):
+    for z in (0.1, 1 + bounds.kappa(), 5.0):
+        run = network.gradient_descent([[1.0]], [1.0], [[z]], [1.0], gamma, alpha, 1)
+        growth = run.F[1] ** 2 - run.F[0] ** 2
+        assert growth == pytest.approx(bounds.norm_growth_sharp(0, alpha, run.G[0]), rel=1e-9)
+        if z == 1 + bounds.kappa():
+            assert growth >= 0.9999 * bounds.norm_growth(0, alpha, run.G[0])
+
+
+# --- 1.5 ----------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=50)
+@given(problems(), st.integers(1, 200))
+def test_mean_of_the_run_obeys_both_rates(problem, steps):
+    run = problem.run(steps - 1)
+    mean, norm0 = run.G.mean(), run.F[0]
+    assert mean <= bounds.first_rate(steps, problem.alpha, problem.c, norm0) * (1 + TOL)
+    assert mean <= bounds.fast_rate(steps, problem.alpha, problem.c, norm0) * (1 + TOL)
+
+
+@settings(deadline=None, max_examples=25)
+@given(problems(), st.floats(0.02, 0.9))
+def test_target_is_met_before_the_counted_step(problem, eps):
+    for count in (bounds.steps_fast_rate, bounds.steps_first_rate):
+        steps = count(eps, problem.alpha, problem.c, np.linalg.norm(problem.W0))
+        if steps <= 1000:
+            run = problem.run(steps - 1)
+            assert run.G.mean() <= eps * (1 + TOL)
+            assert run.G.min() <= eps * (1 + TOL)
+
+
+def fast_rate_quotient(alpha: float, steps: int, start: float) -> float:
+    run = network.gradient_descent([[1.0]], [1.0], [[start]], [1.0], 1.0, alpha, steps - 1)
+    mean = run.G.mean()
+    right = 2 * max(0.0, np.log((1 - mean) / mean)) + alpha + 2 * run.F[0]
+    return alpha * steps * mean / right
+
+
+def test_fast_rate_is_reached_by_one_huge_step():
+    assert 0.99 <= fast_rate_quotient(alpha=1e6, steps=1, start=-30.0) <= 1
+
+
+def test_fast_rate_is_reached_by_many_tiny_steps():
+    assert 0.99 <= fast_rate_quotient(alpha=1e-5, steps=2000, start=0.0) <= 1
+
+
+@pytest.mark.parametrize("alpha", [0.01, 1.0, 5.0])
+@pytest.mark.parametrize("c, gamma", [(1.0, 1.0), (0.3, 0.3), (0.1, 0.4)])
+def test_no_run_on_the_single_sample_beats_the_lower_bound(alpha, c, gamma):
+    for eps in (0.3, 0.03):
+        first = slack.one_sample_hitting_time(eps, alpha, c)
+        assert first >= bounds.steps_lower_bound(eps, alpha, c)
+        if first <= 20000:
+            run = network.gradient_descent(
+                [[c / gamma]], [1.0], [[0.0]], [-1.0], gamma, alpha, first + 1, at_zero=gamma, stop_at=eps
+            )
+            assert run.steps == pytest.approx(first, abs=1)
+        assert first <= bounds.steps_fast_rate(eps, alpha, c)
+
+
+def test_lower_bound_is_nearly_reached():
+    assert bounds.steps_lower_bound(1e-4, 0.01) >= 0.99 * slack.one_sample_hitting_time(1e-4, 0.01)
+
+
+@pytest.mark.parametrize("norm0", [0.5, 20.0])
+def test_a_bad_start_costs_its_norm_over_alpha_c(norm0):
+    gamma, alpha = 0.2, 0.1
+    run = network.gradient_descent([[1.0]], [1.0], [[-norm0]], [1.0], gamma, alpha, 10**5, stop_at=0.5)
+    assert run.steps >= norm0 / (alpha * gamma)
+
+
+# --- 1.6 ----------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.floats(-10, 60), min_size=1, max_size=8))
+def test_small_g_bounds_the_loss(z):
+    g_hat, loss, n = network.g(z).mean(), network.logistic_loss(z).mean(), len(z)
+    assert g_hat <= loss * (1 + TOL)
+    if n * g_hat < 1 - 1e-4:
+        assert loss <= bounds.loss_bound(g_hat, n) * (1 + 1e-9)
+    if n * g_hat <= 0.5:
+        assert min(z) >= -1e-14  # g rounds to 1/2 there
+        assert loss <= 2 * np.log(2) * g_hat * (1 + TOL)
+
+
+@pytest.mark.parametrize("n", [1, 2, 10])
+@pytest.mark.parametrize("z1", [-5.0, 0.0, 3.0])
+def test_loss_bound_is_reached_with_one_bad_sample(n, z1):
+    W = np.full((1, n), 60.0)
+    W[0, 0] = z1 if z1 >= 0 else z1 / 0.5
+    data = np.eye(n), np.ones(n), W, [1.0], 0.5
+    g_hat, loss = network.empirical_g(*data), network.empirical_loss(*data)
+    assert loss >= 0.9999 * bounds.loss_bound(g_hat, n)
+    if z1 == 0 and n == 1:
+        assert loss == pytest.approx(2 * np.log(2) * g_hat, rel=1e-12)
+
+
+@pytest.mark.parametrize("alpha", [0.1, 1.0, 10.0, 1000.0])
+@pytest.mark.parametrize("gamma", [0.5, 1.0])
+def test_loss_target_is_met_before_the_counted_step_for_every_step_size(alpha, gamma):
+    rng = np.random.default_rng(7)
+    X, y, v = slack.separable_data(6, 3, rng, margin=0.5)
+    a, W0 = network.output_weights([1, -1, 1, -1]), 0.3 * rng.standard_normal((4, 3))
+    c = bounds.margin_constant(gamma, max_margin(X, y).w)
+    steps = bounds.steps_to_loss(0.2, 6, alpha, c, np.linalg.norm(W0))
+    run = network.gradient_descent(X, y, W0, a, gamma, alpha, steps - 1, stop_at=bounds.loss_target(0.2, 6))
+    assert run.L.min() <= 0.2
+    assert run.steps < steps
+
+
+# --- the searches -------------------------------------------------------------------------------
+
+SHARP = {
+    "thm_smoothness": 0.99,
+    "thm_margin_direction": 0.99,
+    "thm_margin_direction_optimal": 0.99,
+    "thm_progress": 0.99,
+    "lem_tangent": 0.99,
+    "lem_tangent_exponential": 0.99,
+    "thm_norm_growth": 0.99,
+    "thm_norm_growth_sharp": 0.99,
+    "thm_first_rate": 0.8,
+    "thm_fast_rate": 0.8,
+    "prp_lower_bound": 0.95,
+    "thm_loss": 0.99,
+    "cor_loss_simple": 0.97,
+}
+"""Share of each bound that its search must come to, in each of the seeds tried."""
+
+
+@pytest.mark.parametrize("name", SHARP)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_search_finds_no_violation_and_comes_close(name, seed):
+    found = getattr(slack, f"slack_{name}")(np.random.default_rng(seed))
+    assert SHARP[name] <= found <= 1 + slack.ROUNDING
