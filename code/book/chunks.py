@@ -173,13 +173,15 @@ def chapter_markdown(book: Book, source: Source, folder: Path, run: bool = True)
                 places += [part.place] * (piece.count("\n") + 1)
                 pieces.append(piece)
             elif part.lines:
-                text = "\n".join(part.lines)
+                text, kept, broken = "\n".join(part.lines), list(part.places), []
 
                 def value(match: re.Match) -> str:
-                    place = part.places[text[: match.start()].count("\n")]
-                    found = _inline(kernel, match[2], place).replace("\n", " ") if kernel else "0"
-                    return found + "\n" * match[0].count("\n")
+                    line = text[: match.start()].count("\n")
+                    broken.append((line + 1, line + 1 + match[0].count("\n")))
+                    return _inline(kernel, match[2], part.places[line]).replace("\n", " ") if kernel else "0"
 
-                places += part.places
                 pieces.append(INLINE.sub(value, text))
+                for start, stop in reversed(broken):  # an expression may be broken over lines, its value is not
+                    del kept[start:stop]
+                places += kept
     return "\n".join(pieces), places

@@ -182,9 +182,9 @@ local function equations(inlines)
   while i <= #inlines do
     local math, after = inlines[i], i + 1
     if math.t == "Math" and math.mathtype == "DisplayMath" then
-      while inlines[after] and (inlines[after].t == "Space" or inlines[after].t == "SoftBreak") do after = after + 1 end
+      if inlines[after] and inlines[after].t == "Space" then after = after + 1 end
     end
-    local label = after > i + 1 and inlines[after] and inlines[after].t == "Str"
+    local label = inlines[after] and inlines[after].t == "Str"
       and inlines[after].text:match("^{#(eq%-[%w-]+)}$")
     if label then
       local number = enumerate(label)

@@ -22,6 +22,7 @@ LABEL = r"(?:thm|lem|prp|cor|def|exm|rem)-[\w-]+"
 DIVS = re.compile(rf":{{3,}}\s*\{{\s*(?:#{LABEL}|\.proof|\.callout-(?:note|tip|warning)|#refs)\s*\}}\s*$")
 CITED = re.compile(r"(?<![\w.@\\])@([A-Za-z0-9_](?:\w|[:.#$%&+?<>~/-](?=\w))*)")
 INLINE = re.compile(r"(?<!`)`\{(\w+)\}([^`]*)`")
+EQUATION = re.compile(r"\$\$ *\{#(eq-[\w-]+)\}(?=\s|$)")
 REFUSED = (
     (re.compile(r"\{\{<"), "this shortcode"),
     (re.compile(r"<(?!https?://|mailto:)[A-Za-z/!?]"), "raw HTML"),
@@ -122,7 +123,9 @@ def _check_text(source: Source, part: Text, fences: list[tuple[str, int]], first
     for match in INLINE.finditer(text):
         if match[1] != "python" or not match[2].strip():
             source.refuse(part.places[text[: match.start()].count("\n")], f"inline code {match[0]} is not supported")
-    for line, place in zip(_masked(text).split("\n"), part.places):
+    for match in EQUATION.finditer(text):
+        source.labels.append((match[1], part.places[text[: match.start()].count("\n")]))
+    for line, place in zip(_masked(EQUATION.sub("$$", text)).split("\n"), part.places):
         line = re.sub(r"^\\providecommand\b.*", "", line)
         if line.startswith("---") and first and not line.strip("- "):
             source.refuse(place, "a chapter opens with `# Title`, without YAML")
@@ -154,10 +157,6 @@ def _check_text(source: Source, part: Text, fences: list[tuple[str, int]], first
             label = re.search(r"\{#(tbl-[\w-]+)\}\s*$", line)
             if label:
                 defined, line = [label[1]], line[: label.start()]
-        else:
-            label = re.fullmatch(r"(.*?)\{#(eq-[\w-]+)\}(\s*)", line)
-            if label and not label[1].strip():
-                defined, line = [label[2]], ""
         source.labels.extend((label, place) for label in defined)
         for pattern, what in REFUSED:
             if pattern.search(line):
