@@ -591,14 +591,14 @@ def _pool(workers: Workers) -> Iterator[int]:
                 "n_workers": workers.jobs, "threads_per_worker": 1, "dashboard_address": None}
             cluster = Client(**how)
             configured = joblib.parallel_config(
-                backend="dask", client=cluster, wait_for_workers_timeout=_CONNECTION_SECONDS)
+                backend="dask", n_jobs=-1, client=cluster, wait_for_workers_timeout=_CONNECTION_SECONDS)
         elif workers.backend == "ray":
             import ray
             from ray.util.joblib import register_ray
 
             register_ray()
             cluster = ray.init(workers.address, num_cpus=None if workers.address else workers.jobs)
-            configured = joblib.parallel_config(backend="ray")
+            configured = joblib.parallel_config(backend="ray", n_jobs=-1)
         else:
             cluster, configured = nullcontext(), joblib.parallel_config(backend="loky", n_jobs=workers.jobs)
     except ImportError as error:
