@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .figures.mnist import over_seeds, relative_rank, scales
+from .figures.mnist import over_seeds, relative_rank as ratio, scales
 from .mnist import MNIST, PROJECT, MNISTError, load_mnist
 from .recording import Recording, RecordingError, load as load_recording, save
 from .sweep import SIGMAS, Configuration, SweepError, load_or_run, load_or_search
@@ -148,7 +148,7 @@ def runs_table(sweep: Recording) -> str:
             spread(over_seeds(sweep, sigma, lambda run: 100 * run["test_error"]), ".2f"),
             spread(over_seeds(sweep, sigma, lambda run: run["loss"][last]), ".3f"),
             spread(over_seeds(sweep, sigma, lambda run: run["stable_rank"][last]), ".1f"),
-            spread(relative_rank(sweep, sigma, last), ".3f"),
+            spread(ratio(sweep, sigma, last), ".3f"),
         ]
         lines.append(f"| {sigma:g} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -159,6 +159,21 @@ def between(values: np.ndarray, form: str) -> str:
     kept = np.asarray(values)[~np.isnan(values)]
     low, high = (f"{value:{form}}".replace("%", " %") for value in (kept.min(), kept.max()))
     return low if low == high else f"{low} to {high}"
+
+
+def at(sweep: Recording, sigma: float, step: int, name: str = "stable_rank") -> np.ndarray:
+    """Return a run's ``stable_rank``, ``loss`` or ``train_error`` at a step, for each seed; nan where it had diverged."""
+    return over_seeds(sweep, sigma, lambda run: run[name][step])
+
+
+def all_scales(sweep: Recording, step: int) -> np.ndarray:
+    """Return the stable rank relative to its start at a step, for every sigma and seed."""
+    return np.concatenate([ratio(sweep, sigma, step) for sigma in scales(sweep)])
+
+
+def loss_fallen(sweep: Recording, sigma: float, step: int) -> float:
+    """Return the largest share of its initial loss, over the seeds, that a run has lost after some steps."""
+    return float(np.nanmax(1 - at(sweep, sigma, step, "loss") / at(sweep, sigma, 0, "loss")))
 
 
 def final(sweep: Recording, sigma: float, name: str) -> np.ndarray:
@@ -185,7 +200,7 @@ def lowest(sweep: Recording, sigma: float) -> tuple[np.ndarray, np.ndarray]:
 def agreement(sweep: Recording, sigma: float, other: float, tolerance: float = 0.01) -> int:
     """Return the number of steps for which the relative stable ranks of two scales agree to a relative tolerance, for every seed."""
     for step in range(1, sweep.configuration["steps"] + 1):
-        one, two = relative_rank(sweep, sigma, step), relative_rank(sweep, other, step)
+        one, two = ratio(sweep, sigma, step), ratio(sweep, other, step)
         if not (np.abs(one / two - 1) <= tolerance).all():
             return step - 1
     return sweep.configuration["steps"]

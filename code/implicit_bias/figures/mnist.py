@@ -18,6 +18,9 @@ from ..sweep import plotted_steps
 from .style import curve, figure
 
 
+_RATIOS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+
 def milestones(steps: int) -> dict[str, int]:
     """Return the times of the required plot, label to step: 1, T/10, T/5, T/2 and T, rounded up to whole steps."""
     return dict(zip(("1", "T/10", "T/5", "T/2", "T"), plotted_steps(steps)))
@@ -76,8 +79,9 @@ def stable_rank_figure(recording: Recording) -> Figure:
             _band(axes, sigmas, values, k, f"$t = {label}$" + (f" $= {step}$" if label != "1" else ""))
         axes.set_xscale("log")
         axes.set_xticks(sigmas, [f"{sigma:g}" for sigma in sigmas])
+        axes.set_yscale("log")
+        axes.set_yticks(_RATIOS, [f"{ratio:g}" for ratio in _RATIOS])
         axes.minorticks_off()
-        axes.set_ylim(0, None)
         axes.set_xlabel(r"initial standard deviation $\sigma$")
         axes.set_ylabel(r"StableRank$(W^{(t)})$ / StableRank$(W^{(0)})$")
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
