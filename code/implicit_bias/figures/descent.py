@@ -20,11 +20,11 @@ STEP_SIZES = (0.1, 1.0, 10.0, 100.0, 300.0, 1000.0)
 
 
 def targets(alpha: float) -> Array:
-    """Return the targets ε of `hitting_times`, from 0.1 down to ``10^{-2.75}/max{1, α}``.
+    """Return the targets ε of `hitting_times`, from 0.1 down to ``10^{-2.5}/max{1, α}``.
 
     Larger steps go further down in the same number of steps: `prp-lower-bound` suggests ``T ~ 1/(αε)``.
     """
-    return np.logspace(-1, -2.75 - max(0.0, np.log10(alpha)), 11)
+    return np.logspace(-1, -2.5 - max(0.0, np.log10(alpha)), 11)
 
 
 
@@ -99,7 +99,7 @@ def kink() -> Figure:
     return fig
 
 
-def run(alphas: tuple[float, float] = (1.0, 100.0), steps: int = 20000) -> Figure:
+def run(alphas: tuple[float, float] = (1.0, 100.0), steps: int = 10000) -> Figure:
     """Draw ``Ĝ`` and ``L̂`` along two runs on `example`, with both rates.
 
     Parameters
