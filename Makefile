@@ -59,7 +59,7 @@ experiment: setup ## run the MNIST experiment again and record it in data/result
 	$(PY) -m implicit_bias.experiment
 
 bench: setup ## measure the trainer's speed and record it in data/results/
-	$(PY) -m implicit_bias.benchmark --out $(RESULTS)/benchmark.json
+	$(PY) -m implicit_bias.benchmark --plot-steps 420 --out $(RESULTS)/benchmark.json
 
 preview: html ## build the pages and serve them on http://localhost:8000
 	$(PY) -m http.server --directory _book --bind localhost 8000

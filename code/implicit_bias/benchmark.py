@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -288,6 +289,19 @@ def measure(data: MNIST, alpha: float, repetitions: int, root: str | None, plot_
         rows.append({"name": "time to the plot", "members": 5, "steps": plot_steps,
                      "seconds_in_all": time_to_plot(alpha, plot_steps, root)})
     return rows
+
+
+def ratios(recording: Recording) -> dict[str, float]:
+    """Return a benchmark's ratios by the names of their rows; see `measure`."""
+    return {row["name"]: row["ratio"] for row in recording.runs if row.get("ratio") is not None}
+
+
+def extras(recording: Recording) -> dict[str, Any]:
+    """Return the peak memory in bytes by number of members, and the seconds to the plot."""
+    return {
+        "memory": {row["members"]: row["bytes"] for row in recording.runs if row["name"] == "peak memory"},
+        "seconds_to_plot": next(row["seconds_in_all"] for row in recording.runs if row["name"] == "time to the plot"),
+    }
 
 
 def table(recording: Recording) -> str:
