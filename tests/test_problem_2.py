@@ -237,6 +237,7 @@ def test_the_exact_threshold_separates_equal_from_different(n, R):
         gap = np.linalg.norm(margin.w - interpolator.w) / np.linalg.norm(interpolator.w)
         assert (gap < 1e-7) == equal
         assert (interpolator.dual[0] > -1e-9) == equal
+        assert (abs(interpolator.dual[0]) < 1e-9) == (factor == 1)
 
 
 def test_the_threshold_two_is_reached_within_one_per_cent_as_n_grows():
