@@ -42,6 +42,18 @@ def test_steps_are_the_first_below_the_target_rounded_up_to_ten(found):
     assert all(run["train_error"][-1] < experiment.TARGET for run in found.sweep.runs if run["sigma"] == 0.02)
 
 
+def test_larger_step_sizes_throw_the_loss_up_and_smaller_ones_are_too_slow(found):
+    for sigma in (0.0002, 0.002, 0.02):
+        assert experiment.searched(found, sigma, experiment.ALPHA)["largest_rise"] < 0.5
+        assert experiment.searched(found, sigma, 1.0)["largest_rise"] > 1
+    for sigma in experiment.CONFIGURATION.sigmas:
+        assert experiment.searched(found, sigma, 2.0)["first_step_below"] is None
+        assert (experiment.searched(found, sigma, experiment.ALPHA)["loss_rises"]
+                < experiment.searched(found, sigma, 1.0)["loss_rises"])
+    for alpha in (0.05, 0.1, 0.2):
+        assert experiment.searched(found, 0.02, alpha)["first_step_below"] is None
+
+
 def test_fresh_run_gives_the_recorded_first_steps(mnist, found):
     """The first 10 steps of one seed of each sigma, on the real images."""
     recorded = {run.member: run for run in trajectories(found.sweep)}

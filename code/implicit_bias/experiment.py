@@ -24,7 +24,7 @@ TARGET = 0.05
 """Training error to be reached, as a fraction."""
 
 ALPHA = 0.5
-"""Step size: the largest of those tried with which no step raises the loss at any sigma but 2."""
+"""Step size: the largest of those tried with which no step throws the loss up at any sigma (see the recorded searches)."""
 
 STEPS = 420
 """T: the first step at which every seed at sigma = 0.02 is below `TARGET`, rounded up to a multiple of ten."""
@@ -113,6 +113,18 @@ def orthogonality(data: MNIST, rows: int = 2000) -> dict[str, float]:
     low, high = float(squares.min()), float(squares.max())
     return {"n": len(X), "p": low**2 / (high * len(X) * largest), "R_min_squared": low, "R_max_squared": high,
             "M": largest, "i": pair[0], "j": pair[1]}
+
+
+def searched(found: Experiment, sigma: float, alpha: float) -> dict:
+    """Return the row of the searches for one sigma and one step size.
+
+    Raises
+    ------
+    KeyError
+        If that pair was not searched.
+    """
+    rows = (found.search if sigma == 0.02 else found.stability[sigma]).runs
+    return {row["alpha"]: row for row in rows}[alpha]
 
 
 def step_size_table(found: Experiment) -> str:
