@@ -29,8 +29,7 @@ def images():
 
 def one_pass(data, member, width, dtype=torch.float64):
     """Return the parameters of a member and the engine's loss and gradient at them."""
-    live = np.flatnonzero(data.train_images.any(axis=0))
-    dead = np.flatnonzero(~data.train_images.any(axis=0))
+    live, dead = training.column_order(data.train_images)
     device = torch.device("cpu")
     loaded = training._Images.load(data.train_images, data.train_labels, live, device)
     loaded.inputs = loaded.inputs.to(dtype)
@@ -46,6 +45,27 @@ def one_pass(data, member, width, dtype=torch.float64):
 def plain_loss(first, V, c, inputs, labels):
     hidden = nn.functional.leaky_relu(inputs @ first.T, GAMMA)
     return cross_entropy(hidden @ V.T + c, labels)
+
+
+def test_chunks_leave_out_nothing_but_zeros(images):
+    live, dead = training.column_order(images.train_images)
+    assert sorted([*live, *dead]) == list(range(784))
+    loaded = training._Images.load(images.train_images, images.train_labels, live, torch.device("cpu"))
+    seen = 0
+    for rows, x in loaded.chunks(64):
+        assert not loaded.inputs[rows, x.shape[1]:].any()
+        torch.testing.assert_close(x[:, 0], torch.ones(len(x)))
+        seen += len(x)
+    assert seen == len(loaded) == len(images.train_labels)
+    assert float(loaded.inputs[:, 1:].double().sum()) == pytest.approx(images.train_images.sum() / 255, rel=1e-6)
+
+
+def test_black_images_are_no_exception(images):
+    train_images = images.train_images.copy()
+    train_images[:70] = 0
+    data = replace(images, train_images=train_images)
+    (trajectory,) = train([Member(0.02, 0, 0.2)], data, 4, spectra_at=(4,), chunk=32)
+    assert_follows_plain_run(data, trajectory.member, trajectory, 4)
 
 
 @pytest.mark.parametrize("sigma", [0.02, 0.5])

@@ -56,24 +56,30 @@ def seconds_a_step(data: MNIST, who: list[Member], **options) -> float:
     return (ticks[-2] - ticks[0]) / (len(ticks) - 2)
 
 
-def bare_products(data: MNIST, count: int, preallocated: bool = True) -> float:
-    """Return the seconds of the two matrix products of one step of ``count`` members, and nothing else."""
-    live = np.flatnonzero(data.train_images.any(axis=0))
-    images = training._Images.load(data.train_images, data.train_labels, live, torch.device("cpu")).inputs
-    first = 0.02 * torch.randn(count * WIDTH, images.shape[1], generator=torch.Generator().manual_seed(0))
+def bare_products(data: MNIST, count: int, preallocated: bool = True, all_columns: bool = False) -> float:
+    """Return the seconds of the two matrix products of one step of ``count`` members, and nothing else.
+
+    They are the trainer's own, in its shapes; with ``all_columns``, those of a trainer that only leaves out the
+    columns that are zero in every image.
+    """
+    live, _ = training.column_order(data.train_images)
+    images = training._Images.load(data.train_images, data.train_labels, live, torch.device("cpu"))
+    if all_columns:
+        images.reach = [images.inputs.shape[1]] * len(images)
+    first = 0.02 * torch.randn(count * WIDTH, images.inputs.shape[1], generator=torch.Generator().manual_seed(0))
     chunk = training.chunk_size(count, WIDTH, torch.device("cpu"))
     hidden, gradient = first.new_empty(count * WIDTH * chunk), torch.empty_like(first)
     seconds = []
     for _ in range(STEPS - 1):
         start = time.perf_counter()
-        for row in range(0, len(images), chunk):
-            x = images[row:row + chunk]
+        for _, x in images.chunks(chunk):
+            size, reach = x.shape
             if preallocated:
-                out = hidden[:count * WIDTH * len(x)].view(count * WIDTH, len(x))
-                torch.mm(first, x.T, out=out)
-                torch.mm(out, x, out=gradient)
+                out = hidden[:count * WIDTH * size].view(count * WIDTH, size)
+                torch.mm(first[:, :reach], x.T, out=out)
+                torch.mm(out, x, out=gradient[:, :reach])
             else:
-                torch.mm(torch.mm(first, x.T), x)
+                torch.mm(torch.mm(first[:, :reach], x.T), x)
         seconds.append(time.perf_counter() - start)
     return float(np.mean(seconds))
 
@@ -136,8 +142,7 @@ def vmap_loop(data: MNIST, who: list[Member]) -> float:
 
 def autograd_stack(data: MNIST, who: list[Member]) -> float:
     """Train the stack in the trainer's chunks but with PyTorch's autograd; return the seconds a step."""
-    live = np.flatnonzero(data.train_images.any(axis=0))
-    dead = np.flatnonzero(~data.train_images.any(axis=0))
+    live, dead = training.column_order(data.train_images)
     images = training._Images.load(data.train_images, data.train_labels, live, torch.device("cpu"))
     stack = training._Stack(who, live, dead, WIDTH, torch.device("cpu"))
     parameters = [value.requires_grad_() for value in (stack.first, stack.V, stack.c)]
@@ -146,9 +151,9 @@ def autograd_stack(data: MNIST, who: list[Member]) -> float:
     seconds = []
     for _ in range(STEPS):
         start = time.perf_counter()
-        for row in range(0, len(images), chunk):
-            x, label = images.inputs[row:row + chunk], images.labels[row:row + chunk]
-            hidden = nn.functional.leaky_relu(stack.first.view(len(who) * WIDTH, -1) @ x.T, GAMMA)
+        for rows, x in images.chunks(chunk):
+            label = images.labels[rows]
+            hidden = nn.functional.leaky_relu(stack.first.view(len(who) * WIDTH, -1)[:, :x.shape[1]] @ x.T, GAMMA)
             logits = torch.baddbmm(stack.c[:, :, None], stack.V, hidden.view(len(who), WIDTH, len(x)))
             cross_entropy(logits, label.expand(len(who), -1), reduction="sum").backward()
         with torch.no_grad():
@@ -164,6 +169,17 @@ def without_dead_columns_left_out(data: MNIST) -> MNIST:
     images = data.train_images.copy()
     images[0, ~images.any(axis=0)] = 1
     return replace(data, train_images=images)
+
+
+@contextmanager
+def images_unsorted() -> Iterator[None]:
+    """Let every chunk read all columns that are lit in some image, as if the images were in no order."""
+    def chunks(images: training._Images, size: int) -> Iterator[tuple[slice, torch.Tensor]]:
+        for start in range(0, len(images), size):
+            rows = slice(start, min(start + size, len(images)))
+            yield rows, images.inputs[rows]
+    with mock.patch.object(training._Images, "chunks", chunks):
+        yield
 
 
 @contextmanager
@@ -261,6 +277,7 @@ def measure(data: MNIST, alpha: float, repetitions: int, root: str | None, plot_
     jobs: dict[str, tuple[int, str | None, Callable[[], float]]] = {
         "stacked trainer": (5, None, lambda: seconds_a_step(data, five)),
         "bare matrix products": (5, "stacked trainer", lambda: bare_products(data, 5)),
+        "products of all live columns": (5, "stacked trainer", lambda: bare_products(data, 5, all_columns=True)),
         "plain PyTorch loop": (5, "stacked trainer", lambda: plain_loop(data, five, losses)),
         "torch.func.vmap": (5, "stacked trainer", lambda: vmap_loop(data, five)),
         "one member": (1, "stacked trainer", lambda: seconds_a_step(data, five[:1])),
@@ -269,7 +286,9 @@ def measure(data: MNIST, alpha: float, repetitions: int, root: str | None, plot_
         "without closed-form gradients": (5, "stacked trainer", lambda: autograd_stack(data, five)),
         "without chunks": (5, "stacked trainer", lambda: seconds_a_step(data, five, chunk=len(data.train_labels))),
         "products without buffers": (5, "bare matrix products", lambda: bare_products(data, 5, preallocated=False)),
-        "with the dead columns": (5, "stacked trainer", lambda: seconds_a_step(lit, five)),
+        "without sorting": (5, "stacked trainer", with_(images_unsorted, lambda: seconds_a_step(data, five))),
+        "with the dead columns": (5, "without sorting", 
+                                  with_(images_unsorted, lambda: seconds_a_step(lit, five))),
         "sigma = 2 alone": (5, None, lambda: seconds_a_step(data, large)),
         "sigma = 2 with denormals": (5, "sigma = 2 alone",
                                      with_(denormals_let_through, lambda: seconds_a_step(data, large))),

@@ -11,15 +11,17 @@ named by its initial scale ``sigma``, its ``seed`` and its step size ``alpha``.
 
 All members are trained together. Their first layers are stacked into one matrix, so that a chunk of images
 is read once for all of them and meets one large matrix product instead of many small ones. Gradients are
-in closed form. The pixels are divided by 255, a column of ones carries the bias ``b``, and columns that are
-zero in every training image are left out of the products: their weights have no gradient, and enter the
-stable rank through a Gram matrix computed once. A few columns of zeros make the rows a whole number of cache
-lines long, which the products like.
+in closed form. The pixels are divided by 255 and a column of ones carries the bias ``b``.
+
+Zeros are left out of the products, exactly. Columns that are zero in every training image have weights without
+gradient, which enter the stable rank through a Gram matrix computed once. The others are ordered by how many
+images light them, and the images by the last column that they light, so that a chunk needs only as many leading
+columns as its last image reaches: on MNIST 58 % of them on average.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 
@@ -127,24 +129,45 @@ def chunk_size(members: int, width: int, device: torch.device) -> int:
 
 
 def _padded(columns: int) -> int:
-    """Return the number of columns in memory for ``columns`` pixels and the bias."""
-    return -(-(columns + 1) // _CACHE_LINE) * _CACHE_LINE
+    """Return a number of columns rounded up to whole cache lines, which the products like."""
+    return -(-columns // _CACHE_LINE) * _CACHE_LINE
+
+
+def column_order(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the columns lit in some image, those lit in most images first, and the columns lit in none."""
+    lit = np.count_nonzero(images, axis=0)
+    order = np.argsort(-lit, kind="stable")
+    return order[lit[order] > 0], order[lit[order] == 0]
 
 
 @dataclass
 class _Images:
-    """A data set as the engine reads it: some columns of pixels, in [0, 1], a column of ones, and zeros to fill up."""
+    """A data set as the engine reads it: a column of ones, the pixels in [0, 1] in a given order, zeros to fill up.
+
+    The images are sorted by ``reach``, the number of leading columns that hold all that is not zero.
+    """
 
     inputs: Tensor
     labels: Tensor
+    reach: list[int]
 
     @classmethod
     def load(cls, images: np.ndarray, labels: np.ndarray, columns: np.ndarray, device: torch.device) -> _Images:
-        inputs = torch.zeros(len(images), _padded(len(columns)))
-        inputs[:, :len(columns)] = torch.from_numpy(images[:, columns])
-        inputs[:, :len(columns)] /= 255
-        inputs[:, len(columns)] = 1
-        return cls(inputs.to(device), torch.from_numpy(labels).to(device))
+        pixels = images[:, columns]
+        lit = pixels > 0
+        reach = np.where(lit.any(axis=1), 1 + len(columns) - lit[:, ::-1].argmax(axis=1), 1)
+        order = np.argsort(reach, kind="stable")
+        inputs = torch.zeros(len(images), _padded(1 + len(columns)))
+        inputs[:, 0] = 1
+        inputs[:, 1:1 + len(columns)] = torch.from_numpy(pixels[order])
+        inputs[:, 1:] /= 255
+        return cls(inputs.to(device), torch.from_numpy(labels[order]).to(device), reach[order].tolist())
+
+    def chunks(self, size: int) -> Iterator[tuple[slice, Tensor]]:
+        """Yield the rows of each chunk and its inputs, without the last columns, zero in all of its images."""
+        for start in range(0, len(self), size):
+            rows = slice(start, min(start + size, len(self)))
+            yield rows, self.inputs[rows, :_padded(self.reach[rows.stop - 1])]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -170,7 +193,7 @@ class _Log:
 def _first_layer(W: Tensor, b: Tensor) -> Tensor:
     """Return ``W`` (K, m, d) and ``b`` (K, m) in one tensor whose columns fit those of `_Images`."""
     K, m, d = W.shape
-    return torch.cat((W, b[:, :, None], W.new_zeros(K, m, _padded(d) - d - 1)), dim=2)
+    return torch.cat((b[:, :, None], W, W.new_zeros(K, m, _padded(1 + d) - d - 1)), dim=2)
 
 
 class _Stack:
@@ -196,13 +219,12 @@ class _Stack:
         """Return the members with the columns that training leaves out put back, before the bias."""
         whole = copy(self)
         whole.live += self.dead.shape[2]
-        whole.first = _first_layer(torch.cat((self.first[:, :, :self.live], self.dead), dim=2),
-                                   self.first[:, :, self.live])
+        whole.first = _first_layer(torch.cat((self.first[:, :, 1:1 + self.live], self.dead), dim=2), self.first[:, :, 0])
         return whole
 
     def singular_values(self) -> Tensor:
         """Return the singular values of each member's W in float64, largest first, shape (K, m)."""
-        W = self.first[:, :, :self.live].double()
+        W = self.first[:, :, 1:1 + self.live].double()
         gram = W @ W.mT + self.dead_gram
         gram[~gram.isfinite().all(2).all(1)] = 0.0  # no eigenvalues to be had: a stable rank of 0 / 0
         return torch.linalg.eigvalsh(gram).clamp_(min=0).sqrt_().flip(1)
@@ -229,27 +251,27 @@ class _Pass:
         stack = self.stack
         K, m, _ = stack.first.shape
         first = stack.first.view(K * m, -1)
+        first_gradient = self.first_gradient.view(K * m, -1)
         own, total = first.new_empty(K, len(images)), first.new_empty(K, len(images))
         if gradient:
             for buffer in (self.first_gradient, self.V_gradient, self.c_gradient):
                 buffer.zero_()
-        for start in range(0, len(images), self.chunk):
-            x = images.inputs[start:start + self.chunk]
-            label = images.labels[start:start + self.chunk].expand(K, 1, -1)
-            size = len(x)
+        for rows, x in images.chunks(self.chunk):
+            label = images.labels[rows].expand(K, 1, -1)
+            size, reach = x.shape
             hidden = self.hidden[:K * m * size].view(K * m, size)
             by_member = hidden.view(K, m, size)
             logits = self.logits[:K * CLASSES * size].view(K, CLASSES, size)
 
-            torch.mm(first, x.T, out=hidden)
+            torch.mm(first[:, :reach], x.T, out=hidden)
             torch.nn.functional.leaky_relu_(hidden, self.gamma)
             torch.baddbmm(stack.c[:, :, None], stack.V, by_member, out=logits)
 
             logits -= logits.amax(1, keepdim=True)
-            own[:, start:start + size] = logits.gather(1, label)[:, 0]
+            own[:, rows] = logits.gather(1, label)[:, 0]
             likelihood = logits.clamp_(min=_LOWEST_LOGIT).exp_()
             normalizer = likelihood.sum(1, keepdim=True)
-            total[:, start:start + size] = normalizer[:, 0]
+            total[:, rows] = normalizer[:, 0]
             if not gradient:
                 continue
 
@@ -260,7 +282,7 @@ class _Pass:
             self.c_gradient += delta.sum(2)
             torch.bmm(stack.V.mT, delta, out=back)
             torch.ops.aten.leaky_relu_backward.grad_input(back, by_member, self.gamma, True, grad_input=back)
-            self.first_gradient.view(K * m, -1).addmm_(back.view(K * m, size), x)
+            first_gradient[:, :reach].addmm_(back.view(K * m, size), x)
         # The label's logit minus the largest: negative where another class's is larger.
         return (total.log() - own).mean(1, dtype=torch.float64), (own < 0).double().mean(1)
 
@@ -336,8 +358,7 @@ def train(
             raise ValueError(f"{name} = {value}: must be {need}")
     where = torch.device(device)
     torch.backends.cuda.matmul.allow_tf32 = tf32
-    alive = data.train_images.any(axis=0)
-    live, dead = np.flatnonzero(alive), np.flatnonzero(~alive)
+    live, dead = column_order(data.train_images)
     training = _Images.load(data.train_images, data.train_labels, live, where)
     # A pixel that is zero in every training image need not be so in the test images.
     test = _Images.load(data.test_images, data.test_labels, np.concatenate((live, dead)), where)
