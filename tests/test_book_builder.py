@@ -153,15 +153,15 @@ Second body.
 
 ```{{python}}
 #| label: fig-curve
-#| fig-cap: "A curve of $x$, see @thm-title."
+#| fig-cap: "@thm-title. A curve of $x$."
 #| fig-alt: 'It rises [from 0] to "2".'
 #| fig-width: 4
 #| fig-height: 2
 {FIGURE}
 ```
 """,
-        [r"Figure 8\.1: A curve of \\\(x\\\), see Theorem 1\.1\.", r"Code from matplotlib"],
-        [r"Figure 8\.1: A curve of 𝑥, see Theorem 1\.1\."],
+        [r"Figure 8\.1: Theorem 1\.1\. A curve of \\\(x\\\)\.", r"Code from matplotlib"],
+        [r"Figure 8\.1: Theorem 1\.1\. A curve of 𝑥\."],
     ),
     "tables": (
         """\

@@ -403,7 +403,7 @@ def test_two_losses_end_at_their_own_classifier():
         (lambda: bounds.gaussian_dimension(1, 3.0, 0.1), "n = 1"),
         (lambda: bounds.gaussian_dimension(5, 0.0, 0.1), "p = 0.0"),
         (lambda: bounds.gaussian_dimension_simple(5, 3.0, 1.0), "delta = 1.0"),
-        (lambda: bounds.gaussian_ceiling(5, 1, 3.0), "d = 1"),
+        (lambda: bounds.gaussian_ceiling(5, 0, 3.0), "d = 0"),
         (lambda: bounds.dual_weight_deviation(1.0), r"p R\^2 > 1"),
         (lambda: bounds.equality_threshold(2), "n = 2"),
         (lambda: bounds.weight_ratio(2.0), r"p R\^2 > 2"),

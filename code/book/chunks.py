@@ -78,7 +78,9 @@ def _save_figure(data: dict[str, str], stem: Path) -> None:
 
 
 def _float(label: str, content: str, caption: str) -> str:
-    return f"::: {{#{label} .float}}\n{content}\n\n::: {{.caption}}\n{caption}\n:::\n:::"
+    # after the word, whatever a caption begins with is read as text, never as a list or a heading
+    words = " ".join(caption.split())
+    return f"::: {{#{label} .float}}\n{content}\n\n::: {{.caption}}\nCaption: {words}\n:::\n:::"
 
 
 def _shown(options: dict[str, Any], outputs: list[Any], folder: Path, stem: str) -> list[str]:

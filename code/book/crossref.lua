@@ -109,7 +109,10 @@ end
 
 -- A figure or table that a chunk made: its last block, a div `caption`, becomes the caption.
 local function float(div)
-  local label, caption = div.identifier, div.content:remove(#div.content).content
+  local label, words = div.identifier, div.content:remove(#div.content).content[1].content
+  words:remove(1) -- the word Caption: and the space after it
+  if #words > 0 then words:remove(1) end
+  local caption = { pandoc.Plain(words) }
   if kind(label) == "tbl" then
     for _, block in ipairs(div.content) do
       if block.t == "Table" then

@@ -337,14 +337,14 @@ def gaussian_ceiling(n: int, d: int, p: float) -> float:
     """Return an upper bound on the probability that n Gaussian samples of dimension d are p-orthogonal.
 
     ``2/(n(n-1)q)``, at most 1, where ``q`` is the probability that the angle's cosine between two samples
-    exceeds ``1/(pn)`` in absolute value; its square is Beta(1/2, (d-1)/2) (`prp-gaussian-necessary`).
+    exceeds ``1/(pn)`` in absolute value; its square is Beta(1/2, (d-1)/2), or 1 if d = 1 (`prp-gaussian-necessary`).
 
     Parameters
     ----------
     n : int
         Samples, at least 2.
     d : int
-        Dimension, at least 2.
+        Dimension, at least 1.
     p : float
         Positive and finite.
 
@@ -354,8 +354,8 @@ def gaussian_ceiling(n: int, d: int, p: float) -> float:
         If an argument is out of its range.
     """
     _check_gaussian(n, p, 0.5)
-    if d < 2:
-        raise ValueError(f"d = {d}: a dimension of at least 2 is needed")
+    if d < 1:
+        raise ValueError(f"d = {d}: a dimension of at least 1 is needed")
     if p * n <= 1:
         return 1.0
     q = float(betaincc(0.5, (d - 1) / 2, 1 / (p * n) ** 2))

@@ -182,14 +182,14 @@ def _random_gram(n: int, pR2: float, R: float, rng: np.random.Generator) -> np.n
 def equality_table(
     values: Sequence[float] = (1.2, 1.6, 1.85, 1.9, 2.1, 3.0, 10.0), n: int = 20, draws: int = 60, seed: int = 0
 ) -> str:
-    """Return a table: on how many data sets the two classifiers differ, and the dual weights, against ``pR²``.
+    """Return a table: on how many data sets the two classifiers differ, and ``β_i = s_i ‖x_i‖²``, against ``pR²``.
 
     Of the data sets, ``draws`` have inner products of random sign and one is the sharp family, for each of
     ``R = 1, 1.5, 3``.
     """
     rng = np.random.default_rng(seed)
     lines = [
-        "| $pR^2$ | data sets | where $\\wMM\\ne\\wMNI$ | $\\min_i t_i$ | $\\max_i\\abs{t_i-1}$ | $1/(pR^2-1)$ |",
+        "| $pR^2$ | data sets | where $\\wMM\\ne\\wMNI$ | $\\min_i \\beta_i$ | $\\max_i\\abs{\\beta_i-1}$ | $1/(pR^2-1)$ |",
         "|:--|--:|--:|--:|--:|--:|",
     ]
     for pR2 in values:
@@ -208,6 +208,18 @@ def equality_table(
     return "\n".join(lines)
 
 
+def _one_long_sample(n: int = 10, mu: float = 0.04, R: float = 10.0) -> tuple[np.ndarray, np.ndarray]:
+    """Return the data after `cor-angle` on which its bound by ``τ`` is the larger one; all labels are 1.
+
+    Norms ``R, 1, ..., 1``, with ``⟨x_1, x_j⟩ = -μ`` and ``⟨x_i, x_j⟩ = μ`` for ``i ≠ j ≥ 2``.
+    """
+    gram = np.full((n, n), mu)
+    gram[0, :] = gram[:, 0] = -mu
+    np.fill_diagonal(gram, 1.0)
+    gram[0, 0] = R**2
+    return np.linalg.cholesky(gram), np.ones(n)
+
+
 def near_uniform_table(seed: int = 0) -> str:
     """Return a table of measured weight ratios and angles to the sum of the samples, with their bounds."""
     rng = np.random.default_rng(seed)
@@ -218,6 +230,7 @@ def near_uniform_table(seed: int = 0) -> str:
         "Gaussian, half of it doubled": (stretched, rng.choice([-1.0, 1.0], 10)),
         "sharp family, $R=1$": sharp_family(200, 3.0),
         "sharp family, $R=2$": sharp_family(200, 0.75, 2.0),
+        "one long sample": _one_long_sample(),
         "orthogonal, half of it doubled": (np.diag(np.repeat([1.0, 2.0], 5)), np.ones(10)),
     }
     lines = [
