@@ -164,6 +164,10 @@ def test_the_ceiling_vanishes_below_the_threshold_as_n_grows():
     assert ceilings[0] > 2 * ceilings[1] > 4 * ceilings[2]
 
 
+def test_the_ceiling_on_the_line_counts_pairs():
+    assert bounds.gaussian_ceiling(5, 1, 3.0) == pytest.approx(2 / (5 * 4), rel=1e-12)
+
+
 # --- 2.2 ----------------------------------------------------------------------------------------
 
 
@@ -381,8 +385,10 @@ def test_tables_report_what_the_chapter_says():
         assert (int(differ) > 0) == (float(p) < threshold)
         assert (float(least) < -0.01) == (float(p) < threshold)
         assert float(deviation) <= float(bound)
-    last = figures.near_uniform_table().splitlines()[-1].split("|")
+    *_, sharp, long, last = [line.split("|") for line in figures.near_uniform_table().splitlines()]
     assert last[5:9] == [" 4.0000 "] * 2 + [" 0.8000 "] * 2
+    assert float(long[7]) > float(long[8]) > float(long[9])  # neither bound on the angle implies the other
+    assert float(sharp[7]) > float(sharp[9]) > float(sharp[8])
 
 
 def test_two_losses_end_at_their_own_classifier():

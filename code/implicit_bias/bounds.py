@@ -248,6 +248,35 @@ def steps_to_loss(eps: float, n: int, alpha: float, c: float, norm0: float = 0.0
     return steps_fast_rate(loss_target(eps, n), alpha, c, norm0)
 
 
+def steps_to_loss_free_of_n(eps: float, alpha: float, c: float, norm0: float = 0.0) -> int:
+    """Return a number of iterates whose mean loss is at most ``eps``, whatever the number of samples.
+
+    ``2 (c F_0 + log(4/eps))^2 / (alpha c^2 eps)``, rounded up (`prp-loss-free-of-n`).
+
+    Parameters
+    ----------
+    eps : float
+        Target of the loss, in (0, 4].
+    alpha : float
+        Step size, in (0, 1].
+    c : float
+        Margin constant, see `margin_constant`.
+    norm0 : float
+        Frobenius norm of the initial weights, at least 0.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range.
+    """
+    _check_rate(alpha, c, norm0)
+    if not alpha <= 1:
+        raise ValueError(f"alpha = {alpha}: this count needs a step size of at most 1")
+    if not 0 < eps <= 4:
+        raise ValueError(f"eps = {eps}: must be in (0, 4]")
+    return _whole_steps(2 * (c * norm0 + math.log(4 / eps)) ** 2 / (alpha * c**2 * eps))
+
+
 # --- Problem 2: max margin and minimum norm -----------------------------------------------------
 
 
@@ -337,7 +366,8 @@ def gaussian_ceiling(n: int, d: int, p: float) -> float:
     """Return an upper bound on the probability that n Gaussian samples of dimension d are p-orthogonal.
 
     ``2/(n(n-1)q)``, at most 1, where ``q`` is the probability that the angle's cosine between two samples
-    exceeds ``1/(pn)`` in absolute value; its square is Beta(1/2, (d-1)/2), or 1 if d = 1 (`prp-gaussian-necessary`).
+    exceeds ``1/(pn)`` in absolute value; its square is Beta(1/2, (d-1)/2), or 1 if d = 1
+    (`prp-gaussian-necessary`).
 
     Parameters
     ----------

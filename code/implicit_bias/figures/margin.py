@@ -182,14 +182,15 @@ def _random_gram(n: int, pR2: float, R: float, rng: np.random.Generator) -> np.n
 def equality_table(
     values: Sequence[float] = (1.2, 1.6, 1.85, 1.9, 2.1, 3.0, 10.0), n: int = 20, draws: int = 60, seed: int = 0
 ) -> str:
-    """Return a table: on how many data sets the two classifiers differ, and ``β_i = s_i ‖x_i‖²``, against ``pR²``.
+    """Return a table, against ``pR²``, of how often the two classifiers differ, and of the weights.
 
-    Of the data sets, ``draws`` have inner products of random sign and one is the sharp family, for each of
+    The weights are ``β_i = s_i ‖x_i‖²`` of the interpolator. Of the data sets, ``draws`` have inner products of random sign and one is the sharp family, for each of
     ``R = 1, 1.5, 3``.
     """
     rng = np.random.default_rng(seed)
     lines = [
-        "| $pR^2$ | data sets | where $\\wMM\\ne\\wMNI$ | $\\min_i \\beta_i$ | $\\max_i\\abs{\\beta_i-1}$ | $1/(pR^2-1)$ |",
+        "| $pR^2$ | data sets | where $\\wMM\\ne\\wMNI$ | $\\min_i \\beta_i$ "
+        "| $\\max_i\\abs{\\beta_i-1}$ | $1/(pR^2-1)$ |",
         "|:--|--:|--:|--:|--:|--:|",
     ]
     for pR2 in values:
@@ -202,7 +203,7 @@ def equality_table(
                 weights.append(interpolator.dual * (X**2).sum(axis=1))
         off = np.abs(np.array(weights) - 1).max()
         lines.append(
-            f"| {pR2:g} | {len(weights)} | {differ} | {np.min(weights):.3f} | {off:.3f} | "
+            f"| {pR2:g} | {len(weights)} | {differ} | {np.round(np.min(weights), 3) + 0.0:.3f} | {off:.3f} | "
             f"{bounds.dual_weight_deviation(pR2):.3f} |"
         )
     return "\n".join(lines)
