@@ -326,6 +326,28 @@ def test_loss_target_is_met_before_the_counted_step_for_every_step_size(alpha, g
     assert run.steps < steps
 
 
+@pytest.mark.parametrize("alpha", [0.2, 1.0])
+@pytest.mark.parametrize("copies", [1, 50])
+@pytest.mark.parametrize("norm0", [0.0, 2.0])
+def test_mean_loss_is_below_its_target_whatever_the_number_of_samples(alpha, copies, norm0):
+    """prp-loss-free-of-n: copies of one sample beside a second one make n large and leave the count as it is."""
+    X = np.array([[1.0, 0.0]] * copies + [[-0.6, 0.8]])
+    y = np.ones(copies + 1)
+    a, W0 = network.output_weights([1, -1]), norm0 * np.array([[-1.0, 0.0], [0.0, 0.0]])
+    for gamma, eps in ((1.0, 0.3), (0.5, 1.0)):
+        c = bounds.margin_constant(gamma, max_margin(X, y).w)
+        steps = bounds.steps_to_loss_free_of_n(eps, alpha, c, norm0)
+        run = network.gradient_descent(X, y, W0, a, gamma, alpha, steps)
+        assert run.L[:steps].mean() <= eps
+
+
+def test_count_free_of_n_names_bad_values():
+    with pytest.raises(ValueError, match="alpha = 2"):
+        bounds.steps_to_loss_free_of_n(0.1, 2.0, 0.5)
+    with pytest.raises(ValueError, match="eps = 5"):
+        bounds.steps_to_loss_free_of_n(5.0, 1.0, 0.5)
+
+
 # --- the searches -------------------------------------------------------------------------------
 
 SHARP = {

@@ -40,4 +40,4 @@ def test_table_has_a_row_for_each_result(monkeypatch):
     monkeypatch.setattr("implicit_bias.summary.quotient", lambda row: 0.5)
     lines = summary_table().splitlines()
     assert len(lines) == len(RESULTS) + 2
-    assert all(line.count("|") == 7 for line in lines)
+    assert all(line.count("|") == 6 for line in lines)

@@ -129,11 +129,11 @@ def searched(found: Experiment, sigma: float, alpha: float) -> dict:
 
 def step_size_table(found: Experiment) -> str:
     """Return the searches as a Markdown table: a row for each sigma and step size."""
-    lines = ["| σ | α | first step below 5 % | lowest error | steps that raised the loss | largest rise |",
+    lines = ["| σ | α | below 5 % | lowest error | rises | largest rise |",
              "|--:|--:|--:|--:|--:|--:|"]
     for sigma, search in sorted((found.stability | {0.02: found.search}).items()):
         for run in search.runs:
-            first = run["first_step_below"] or f"not within {SEARCH_LIMIT}"
+            first = run["first_step_below"] or "never"
             if run["diverged_at"] is not None:
                 first = f"diverged at {run['diverged_at']}"
             lines.append(f"| {sigma:g} | {run['alpha']:g} | {first} | {run['minimum_error']:.2%} "
@@ -146,14 +146,15 @@ def spread(values: np.ndarray, form: str) -> str:
     kept = values[~np.isnan(values)]
     if not len(kept):
         return "diverged"
-    text = f"{np.median(kept):{form}} ({kept.min():{form}} – {kept.max():{form}})"
+    text = f"{np.median(kept):{form}} ({kept.min():{form}}–{kept.max():{form}})"
     return text if len(kept) == len(values) else f"{text}, {len(values) - len(kept)} diverged"
 
 
 def runs_table(sweep: Recording) -> str:
     """Return the sweep at T as a Markdown table: a row for each sigma."""
     last = sweep.configuration["steps"]
-    lines = ["| σ | training error | test error | loss | stable rank | relative |", "|--:|--:|--:|--:|--:|--:|"]
+    lines = ["| σ | training error | test error | loss | stable rank | relative |",
+             "|---:|------------:|------------:|------------:|------------:|------------:|"]
     for sigma in scales(sweep):
         cells = [
             spread(over_seeds(sweep, sigma, lambda run: 100 * run["train_error"][last]), ".2f"),

@@ -113,12 +113,12 @@ def quotient(result: Result) -> float | None:
 
 def summary_table() -> str:
     """Return the table in Markdown, each search run on the spot. A test's name is shown with its words apart."""
-    lines = ["| part | proved | in | code | guarded by the test that | quotient |",
-             "|:---|:--------------|:------|:--------|:------------|--:|"]
+    lines = ["| part | proved | in | constant computed by; guarded by the test that | quotient |",
+             "|:----|:------------------|:----|:--------------------------|------:|"]
     for row in RESULTS:
         found = quotient(row)
         sentence = row.test.split("::test_")[1].replace("_", " ")
         code = row.code.split(".")[1]
-        lines.append(f"| {row.part} | {row.claim} | [-@{row.label}] | `{code}` | {sentence} "
+        lines.append(f"| {row.part} | {row.claim} | [-@{row.label}] | `{code}`; {sentence} "
                      f"| {'—' if found is None else f'{found:.3f}'} |")
     return "\n".join(lines)
