@@ -29,7 +29,7 @@ class Result:
     test : str
         The test that guards it, as ``file::function`` within ``tests``.
     search : str or None
-        The function of `implicit_bias.slack` that tries to violate it; None for a limit, which has no quotient.
+        The function of `implicit_bias.slack` that tries to violate it; None where nothing was searched.
     """
 
     part: str
@@ -57,7 +57,7 @@ RESULTS: tuple[Result, ...] = (
            "bounds.steps_first_rate", "test_problem_1::test_target_is_met_before_the_counted_step",
            "slack_thm_first_rate"),
     Result("1.5", "thm-fast-rate", r"$\tilde O(1/(c^2\varepsilon))$ steps, explicit",
-           "bounds.steps_fast_rate", "test_problem_1::test_fast_rate_is_reached_by_one_huge_step",
+           "bounds.steps_fast_rate", "test_problem_1::test_both_rates_are_reached_by_one_huge_step",
            "slack_thm_fast_rate"),
     Result("1.5", "prp-lower-bound", r"no rate better than $1/(\alpha c^2\varepsilon)$ for $\alpha\le1$",
            "bounds.steps_lower_bound", "test_problem_1::test_lower_bound_is_nearly_reached",
@@ -68,6 +68,9 @@ RESULTS: tuple[Result, ...] = (
     Result("1.6", "cor-loss-simple", r"$\widehat L\le2\log2\cdot\widehat G$ once $\widehat G\le\frac1{2n}$",
            "bounds.loss_target_simple", "test_problem_1::test_small_g_bounds_the_loss",
            "slack_cor_loss_simple"),
+    Result("1.6", "prp-loss-free-of-n", r"$\tilde O(1/(\alpha c^2\varepsilon))$ steps to loss $\varepsilon$, for every $n$ ($\alpha\le1$)",
+           "bounds.steps_to_loss_free_of_n",
+           "test_problem_1::test_mean_loss_is_below_its_target_whatever_the_number_of_samples", None),
     Result("2.1", "thm-gaussian-orthogonal", r"dimension enough for $p$-orthogonal Gaussian data",
            "bounds.gaussian_dimension", "test_problem_2::test_every_step_of_the_gaussian_proof_holds_at_the_least_dimension",
            "slack_thm_gaussian_orthogonal"),
