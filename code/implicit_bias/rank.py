@@ -1,9 +1,9 @@
 """Stable rank: of a matrix, of Gaussian weights, and what the gradient's stable rank depends on.
 
-The stable rank ``‖W‖_F² / ‖W‖₂²`` is at least 1, at most the rank, and continuous. Problem 3 of the book
-shows that it is large for Gaussian weights (`thm-initial-rank`) and small for the gradient of the loss on nearly
-orthogonal data (`thm-gradient-rank`); the second fact rests on one number per sample, the spread ``κ_i`` of
-the neurons' slopes, which `activation_spread` computes.
+The stable rank ``‖W‖_F² / ‖W‖₂²`` is at least 1, at most the rank, and continuous on nonzero matrices. Problem 3 of
+the book shows that it is large for Gaussian weights (`thm-initial-rank`) and bounded for the gradient of the loss
+on nearly orthogonal data (`thm-gradient-rank`); the second fact rests on one number per sample, the spread
+``κ_i`` of the neurons' slopes, which `activation_spread` computes.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def activation_spread(X: Any, W: Any, gamma: float, at_zero: float = 1.0) -> Act
     Notes
     -----
     These are the quantities of `thm-gradient-rank`: the gradient's stable rank is at most
-    ``1 + (1+θ)/(1-θ) (max_i κ_i - 1)``.
+    ``1 + (1+θ)/(1-θ) (max_i κ_i - 1)`` for every ``θ < 1`` with ``n M ≤ θ R_min²``.
     """
     X, W = _matrix(X, "X"), _matrix(W, "W")
     if X.shape[1] != W.shape[1]:
@@ -185,11 +185,11 @@ def gaussian_spread(gamma: float) -> float:
 
 
 def gaussian_gradient_rank(weights: Any, gamma: float) -> float:
-    """Return the limit of the gradient's stable rank for orthogonal data, Gaussian weights and ``m → ∞``.
+    """Return what the gradient's stable rank is close to for orthogonal data, Gaussian weights and large ``m``.
 
-    With ``h_i = g_i ‖x_i‖``, ``μ = (1+γ)/2`` and ``s = (1-γ)/2`` it is
-    ``(μ² + s²) Σ h_i² / λ_max(μ² h hᵀ + s² diag(h²))`` (`prp-sharp-gaussian`); for equal ``h_i`` this is
-    ``n(μ²+s²)/(nμ²+s²)``, which tends to `gaussian_spread` as ``n → ∞``.
+    With ``h_i = g_i ‖x_i‖``, ``ν = (1+γ)/2`` and ``ω = (1-γ)/2`` it is the ``Λ(h)`` of `prp-sharp-gaussian`,
+    ``(ν² + ω²) Σ h_i² / λ_max(ν² h hᵀ + ω² diag(h²))``; for equal ``h_i`` this is
+    ``n(ν²+ω²)/(nν²+ω²)``, which tends to `gaussian_spread` as ``n → ∞``.
 
     Parameters
     ----------
@@ -218,8 +218,8 @@ def extremal_network(active: int, n: int, scale: float = 1.0) -> tuple[Array, Ar
 
     There are ``n`` samples, the unit vectors, all labelled 1, and ``n`` neurons; neuron ``j`` is active on the samples
     ``j, …, j + active - 1`` (cyclically). With ``q = active/n`` the stable rank is
-    ``(q + (1-q)γ²)/(q + (1-q)γ)²``, and that is ``(1+γ)²/(4γ)``, its largest possible value, if
-    ``γ = active/(n - active)`` (`prp-sharp-adversarial`).
+    ``(q + (1-q)γ²)/(q + (1-q)γ)²``, and that is ``(1+γ)²/(4γ)``, the largest possible value for orthogonal data, if
+    ``γ = active/(n - active)``, ``active <= n/2`` (`prp-sharp-adversarial`).
 
     Parameters
     ----------
