@@ -506,7 +506,7 @@ def angle_cosine(p: float, R: float = 1.0) -> float:
 # --- Problem 3: stable rank ---------------------------------------------------------------------
 
 VERSHYNIN_C = 0.5
-"""The ``c`` in ``P(‖W⁽⁰⁾‖₂ ≥ σ(√m + √d + t)) ≤ 2 exp(-c t²)``; ½ is allowed (Vershynin 2012, Corollary 5.35)."""
+"""The ``c`` in ``P(‖W⁽⁰⁾‖₂ ≥ σ(√m + √d + ξ)) ≤ 2 exp(-c ξ²)``; ½ is allowed (Vershynin 2012, Corollary 5.35)."""
 
 
 def _check_in(name: str, value: float, low: float, high: float, *, closed_low: bool = True, closed_high: bool = False) -> None:
@@ -529,18 +529,18 @@ def initial_rank_failure(m: int, d: int, c: float = VERSHYNIN_C) -> float:
     return math.exp(-m * d / 16) + 2 * math.exp(-c * max(m, d))
 
 
-def initial_rank_fine_floor(m: int, d: int, s: float, t: float) -> float:
-    """Return ``(1-s) m d / (√m + √d + t)²``, for ``s`` in (0, 1) and ``t >= 0`` (`prp-initial-rank-fine`)."""
-    _check_in("s", s, 0, 1, closed_low=False)
-    _check_in("t", t, 0, math.inf)
-    return (1 - s) * m * d / (math.sqrt(m) + math.sqrt(d) + t) ** 2
+def initial_rank_fine_floor(m: int, d: int, eps: float, xi: float) -> float:
+    """Return ``(1-ε) m d / (√m + √d + ξ)²``, for ``ε`` in (0, 1) and ``ξ >= 0`` (`prp-initial-rank-fine`)."""
+    _check_in("eps", eps, 0, 1, closed_low=False)
+    _check_in("xi", xi, 0, math.inf)
+    return (1 - eps) * m * d / (math.sqrt(m) + math.sqrt(d) + xi) ** 2
 
 
-def initial_rank_fine_failure(m: int, d: int, s: float, t: float, c: float = VERSHYNIN_C) -> float:
-    """Return ``exp(-s² md/4) + 2 exp(-c t²)``, how often the finer floor may fail (`prp-initial-rank-fine`)."""
-    _check_in("s", s, 0, 1, closed_low=False)
-    _check_in("t", t, 0, math.inf)
-    return math.exp(-(s**2) * m * d / 4) + 2 * math.exp(-c * t**2)
+def initial_rank_fine_failure(m: int, d: int, eps: float, xi: float, c: float = VERSHYNIN_C) -> float:
+    """Return ``exp(-ε² md/4) + 2 exp(-c ξ²)``, how often the finer floor may fail (`prp-initial-rank-fine`)."""
+    _check_in("eps", eps, 0, 1, closed_low=False)
+    _check_in("xi", xi, 0, math.inf)
+    return math.exp(-(eps**2) * m * d / 4) + 2 * math.exp(-c * xi**2)
 
 
 def spread_bound(gamma: float) -> float:

@@ -496,13 +496,13 @@ def slack_thm_initial_rank(rng: np.random.Generator) -> float:
 
 
 def slack_prp_initial_rank_fine(rng: np.random.Generator) -> float:
-    """Search for Gaussian weights below the finer floor, with ``s`` and ``t`` at which it may fail once in 10⁶."""
+    """Search for Gaussian weights below the finer floor, with ``ε`` and ``ξ`` at which it may fail once in 10⁶."""
     found = 0.0
     for _ in range(150):
         m, d = (int(v) for v in np.exp(rng.uniform(np.log(10), np.log(150), 2)))
-        s, t = np.sqrt(4 * np.log(2e6) / (m * d)), np.sqrt(np.log(4e6) / bounds.VERSHYNIN_C)
-        if s < 1:
-            floor = bounds.initial_rank_fine_floor(m, d, s, t)
+        eps, xi = np.sqrt(4 * np.log(2e6) / (m * d)), np.sqrt(np.log(4e6) / bounds.VERSHYNIN_C)
+        if eps < 1:
+            floor = bounds.initial_rank_fine_floor(m, d, eps, xi)
             found = max(found, floor / rank.stable_rank(rng.standard_normal((m, d))))
     return found
 
