@@ -236,7 +236,7 @@ def near_uniform_table(seed: int = 0) -> str:
     }
     lines = [
         "| data | $n$ | $R$ | $pR^2$ | $\\tau$ | bound | cosine | bound by $\\tau$ | bound by $R$ |",
-        "|:-----|--:|--:|--:|--:|--:|--:|--:|--:|",
+        "|:" + "-" * 21 + "|----:|------:|------:|---------:|---------:|--------:|--------:|--------:|",
     ]
     for name, (X, y) in cases.items():
         solution, lengths, n = max_margin(X, y), np.linalg.norm(X, axis=1), len(y)
