@@ -157,10 +157,10 @@ def runs_table(sweep: Recording) -> str:
              "|---:|------------:|------------:|------------:|------------:|------------:|"]
     for sigma in scales(sweep):
         cells = [
-            spread(over_seeds(sweep, sigma, lambda run: 100 * run["train_error"][last]), ".2f"),
-            spread(over_seeds(sweep, sigma, lambda run: 100 * run["test_error"]), ".2f"),
-            spread(over_seeds(sweep, sigma, lambda run: run["loss"][last]), ".3f"),
-            spread(over_seeds(sweep, sigma, lambda run: run["stable_rank"][last]), ".1f"),
+            spread(100 * final(sweep, sigma, "train_error"), ".2f"),
+            spread(100 * final(sweep, sigma, "test_error"), ".2f"),
+            spread(final(sweep, sigma, "loss"), ".3f"),
+            spread(final(sweep, sigma, "stable_rank"), ".1f"),
             spread(ratio(sweep, sigma, last), ".3f"),
         ]
         lines.append(f"| {sigma:g} | " + " | ".join(cells) + " |")

@@ -42,7 +42,7 @@ def over_seeds(recording: Recording, sigma: float, value: Callable[[dict], float
             values.append(value(run))
         except (IndexError, KeyError):
             values.append(np.nan)
-    return np.array(values)
+    return np.array(values, dtype=float)  # null, what a recording has for not finite, becomes nan
 
 
 def relative_rank(recording: Recording, sigma: float, step: int) -> np.ndarray:
