@@ -67,6 +67,12 @@ def _band(axes: Axes, x: np.ndarray, values: np.ndarray, k: int, label: str, mar
         axes.plot(x[lost], middle[lost], "x", color="black", markersize=9)
 
 
+def _log_scale(axes: Axes) -> None:
+    """Make the vertical axis logarithmic, unless every run diverged at once and there is nothing to scale."""
+    if any(np.isfinite(line.get_ydata()).any() for line in axes.get_lines()):
+        axes.set_yscale("log")
+
+
 def stable_rank_figure(recording: Recording) -> Figure:
     """Draw the plot that Problem 3.3 asks for: relative stable rank against sigma, a curve for each time.
 
@@ -79,7 +85,7 @@ def stable_rank_figure(recording: Recording) -> Figure:
             _band(axes, sigmas, values, k, f"$t = {label}$" + (f" $= {step}$" if label != "1" else ""))
         axes.set_xscale("log")
         axes.set_xticks(sigmas, [f"{sigma:g}" for sigma in sigmas])
-        axes.set_yscale("log")
+        _log_scale(axes)
         axes.set_yticks(_RATIOS, [f"{ratio:g}" for ratio in _RATIOS])
         axes.minorticks_off()
         axes.set_xlabel(r"initial standard deviation $\sigma$")
@@ -111,10 +117,10 @@ def training_figure(recording: Recording) -> Figure:
     with figure(1, 3, height=3.3) as (fig, (error, loss, rank)):
         _curves(error, recording, "train_error")
         error.axhline(0.05, color="black", linewidth=0.8)
-        error.set_yscale("log")
+        _log_scale(error)
         error.set_title("training error")
         _curves(loss, recording, "loss")
-        loss.set_yscale("log")
+        _log_scale(loss)
         loss.set_title(r"loss")
         _curves(rank, recording, "stable_rank", scale=lambda run: run["stable_rank"][0])
         rank.set_ylim(0, None)
@@ -141,7 +147,7 @@ def singular_value_figure(recording: Recording) -> Figure:
                 values = np.array(rows) / np.array(rows)[:, :1]
                 index = np.arange(1, values.shape[1] + 1)
                 _band(axes, index, values, k, label, marked=False)
-            axes.set_yscale("log")
+            _log_scale(axes)
             axes.set_xscale("log")
             axes.set_title(rf"$\sigma = {sigma:g}$")
         panels[0].set_ylabel(r"$s_k / s_1$")
