@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 RESULTS := data/results
 
 TEX_PACKAGES := texlive-latex-recommended texlive-latex-extra texlive-fonts-recommended \
-	texlive-xetex texlive-luatex lmodern librsvg2-bin
+	texlive-xetex texlive-luatex lmodern librsvg2-bin poppler-utils
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tex report html pdf test experiment bench preview clean
@@ -25,7 +25,7 @@ $(READY): requirements.txt pyproject.toml
 	@touch $@
 
 tex:
-	@if command -v xelatex >/dev/null && kpsewhich scrreprt.cls tcolorbox.sty lmodern.sty >/dev/null; then :; \
+	@if command -v xelatex >/dev/null && command -v pdftotext >/dev/null && kpsewhich scrreprt.cls tcolorbox.sty lmodern.sty >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "installing TeX: $(TEX_PACKAGES)"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TEX_PACKAGES) >/dev/null; \

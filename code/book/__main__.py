@@ -10,7 +10,7 @@ import argparse
 import shutil
 import sys
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from tqdm import tqdm
@@ -34,7 +34,14 @@ def build(book: Book, formats: tuple[str, ...], output: Path) -> None:
             return parse(book, *chapter_markdown(book, source, figures))
 
         with ThreadPoolExecutor(KERNELS) as pool:
-            chapters = list(tqdm(pool.map(run, sources), total=len(sources), desc="chapters", unit="chapter"))
+            runs = [pool.submit(run, source) for source in sources]
+            try:
+                for done in tqdm(as_completed(runs), total=len(runs), desc="chapters", unit="chapter"):
+                    done.result()
+            except BookError:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        chapters = [done.result() for done in runs]
         if "html" in formats:
             tree, _ = number(book, chapters, "html")
             write_html(book, tree, figures, output, book.offers_pdf and ("pdf" in formats or (output / book.pdf_name).exists()))

@@ -156,7 +156,7 @@ def chapter_markdown(book: Book, source: Source, folder: Path, run: bool = True)
     kernel = _Kernel(book.root) if run else None
     with contextlib.ExitStack() as stack:
         if kernel and any(isinstance(part, Chunk) or INLINE.search("\n".join(part.lines)) for part in source.parts):
-            stack.enter_context(kernel.client.setup_kernel())
+            stack.enter_context(kernel.client.setup_kernel(cleanup_kc=True))
             kernel.run(FIGURES_IN_BOTH_FORMATS, (source.chapter.path.as_posix(), 1))
         pieces: list[str] = []
         places: list[Place] = []

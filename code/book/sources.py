@@ -1,8 +1,7 @@
 """Read a chapter's source: expand its includes, cut it into text and chunks, and refuse what is not supported.
 
-The supported part of Quarto is described in the book's README section; whatever else a source uses is reported
-with its file and line, because a builder that skips what it does not know shows the reader something else than
-Quarto does.
+Whatever of Quarto a source uses beyond the constants below is reported with its file and line, because a builder
+that skips what it does not know shows the reader something else than Quarto does.
 """
 
 from __future__ import annotations

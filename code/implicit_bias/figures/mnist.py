@@ -83,6 +83,7 @@ def stable_rank_figure(recording: Recording) -> Figure:
         for k, (label, step) in enumerate(milestones(recording.configuration["steps"]).items()):
             values = np.stack([relative_rank(recording, sigma, step) for sigma in sigmas], axis=1)
             _band(axes, sigmas, values, k, f"$t = {label}$" + (f" $= {step}$" if label != "1" else ""))
+        axes.set_xlim(sigmas[0] / 1.5, 1.5 * sigmas[-1])
         axes.set_xscale("log")
         axes.set_xticks(sigmas, [f"{sigma:g}" for sigma in sigmas])
         _log_scale(axes)
@@ -105,6 +106,7 @@ def _curves(axes: Axes, recording: Recording, name: str, scale: Callable[[dict],
             kept = np.array(run[name][1:]) / scale(run)
             row[:len(kept)] = kept
         _band(axes, t, values, k, rf"$\sigma = {sigma:g}$", marked=False)
+    axes.set_xlim(0.9, 1.1 * steps)
     axes.set_xscale("log")
     axes.set_xlabel("step $t$")
 
@@ -116,8 +118,8 @@ def training_figure(recording: Recording) -> Figure:
     """
     with figure(1, 3, height=3.3) as (fig, (error, loss, rank)):
         _curves(error, recording, "train_error")
-        error.axhline(0.05, color="black", linewidth=0.8)
         _log_scale(error)
+        error.axhline(0.05, color="black", linewidth=0.8)
         error.set_title("training error")
         _curves(loss, recording, "loss")
         _log_scale(loss)
