@@ -36,9 +36,11 @@ def one_pass(data, member, width, dtype=torch.float64):
     stack = training._Stack([member], live, dead, width, device)
     for name in ("first", "V", "c"):
         setattr(stack, name, getattr(stack, name).to(dtype))
-    run = training._Pass(stack, GAMMA, 128)
-    loss, _ = run(loaded, gradient=True)
-    gradients = [g[0] / len(loaded) for g in (run.first_gradient, run.V_gradient, run.c_gradient)]
+    with training._team(device) as team:
+        run = training._Pass(stack, loaded, GAMMA, 128, team)
+        run.start(gradient=True)
+        loss, _ = run.result()
+    gradients = [gradient[0] / len(loaded) for gradient in run.gradients()]
     return stack, loaded, float(loss[0]), gradients
 
 
@@ -96,11 +98,11 @@ def test_gradient_is_that_of_finite_differences(images):
         assert float((gradient * direction).sum()) == pytest.approx(slope, rel=1e-5, abs=1e-8)
 
 
-def plain_run(data, member, steps):
+def plain_run(data, member, steps, dtype=torch.float32):
     """Train with nn.Sequential and SGD; return losses, errors and stable ranks at 0..steps, and the model."""
-    model = sequential(member)
+    model = sequential(member).to(dtype)
     optimizer = torch.optim.SGD(model.parameters(), lr=member.alpha)
-    x, y = torch.from_numpy(data.train_images).float() / 255, torch.from_numpy(data.train_labels)
+    x, y = torch.from_numpy(data.train_images).to(dtype) / 255, torch.from_numpy(data.train_labels)
     losses, errors, ranks = [], [], []
     for _ in range(steps + 1):
         optimizer.zero_grad()
@@ -112,15 +114,23 @@ def plain_run(data, member, steps):
         loss.backward()
         if len(losses) <= steps:
             optimizer.step()
-    return losses, errors, ranks, model
+    return np.array(losses), np.array(errors), np.array(ranks), model
 
 
 def assert_follows_plain_run(data, member, trajectory, steps):
-    losses, errors, ranks, model = plain_run(data, member, steps)
-    np.testing.assert_allclose(trajectory.loss, losses, rtol=1e-4)
-    np.testing.assert_allclose(trajectory.stable_rank, ranks, rtol=1e-4)
+    """A plain run in float64 is the truth; the trainer's float32 may err as a plain float32 run does, times ten.
+
+    At sigma = 2 a step multiplies rounding errors, by how much depends on the machine; so what is tolerated is
+    measured. The bound on it keeps the comparison from becoming empty.
+    """
+    losses, errors, ranks, model = plain_run(data, member, steps, torch.float64)
+    rounded_losses, _, rounded_ranks, _ = plain_run(data, member, steps)
+    for found, rounded, true in ((trajectory.loss, rounded_losses, losses), (trajectory.stable_rank, rounded_ranks, ranks)):
+        allowed = 1e-5 + 10 * np.maximum.accumulate(np.abs(rounded / true - 1))
+        assert allowed.max() < 1e-2
+        assert (np.abs(found / true - 1) <= allowed).all()
     np.testing.assert_allclose(trajectory.train_error, errors, atol=2.5 / len(data.train_labels))
-    spectrum = np.linalg.svd(model[0].weight.detach().double().numpy(), compute_uv=False)
+    spectrum = np.linalg.svd(model[0].weight.detach().numpy(), compute_uv=False)
     np.testing.assert_allclose(trajectory.singular_values[steps], spectrum, rtol=1e-3, atol=1e-5 * spectrum[0])
 
 

@@ -4,8 +4,8 @@ Everything is measured in one run with interleaved repetitions, because machines
 drift: the medians' ratios mean something, the seconds alone less. ``python -m implicit_bias.benchmark`` prints
 the table and, with ``--out``, records it.
 
-The yardsticks are the trainer's own two matrix products (the same shapes and chunks, nothing else), the loop a
-PyTorch user would write, and `torch.func.vmap` over stacked parameters.
+The yardsticks are the trainer's own two matrix products (the same shapes, chunks and threads, nothing else), the loop
+a PyTorch user would write, and `torch.func.vmap` over stacked parameters.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -35,12 +36,14 @@ from tqdm import tqdm
 from . import training
 from .mnist import CLASSES, MNIST, MNISTError, load_mnist, synthetic_mnist
 from .recording import Recording, check_writable, save
+from .sweep import SIGMAS
 from .training import Member, initial_weights
 
-SIGMAS = (0.0002, 0.002, 0.02, 0.2, 2.0)
 WIDTH, GAMMA = 150, 0.05
 STEPS = 4
 """Steps of one repetition; the first is left out of the timing."""
+
+_CPU = torch.device("cpu")
 
 
 def members(count: int, alpha: float) -> list[Member]:
@@ -63,24 +66,32 @@ def bare_products(data: MNIST, count: int, preallocated: bool = True, all_column
     columns that are zero in every image.
     """
     live, _ = training.column_order(data.train_images)
-    images = training._Images.load(data.train_images, data.train_labels, live, torch.device("cpu"))
+    images = training._Images.load(data.train_images, data.train_labels, live, _CPU)
     if all_columns:
         images.reach = [images.inputs.shape[1]] * len(images)
     first = 0.02 * torch.randn(count * WIDTH, images.inputs.shape[1], generator=torch.Generator().manual_seed(0))
-    chunk = training.chunk_size(count, WIDTH, torch.device("cpu"))
-    hidden, gradient = first.new_empty(count * WIDTH * chunk), torch.empty_like(first)
+    chunks = list(images.chunks(training.chunk_size(count, WIDTH, _CPU)))
+
+    def share(mine: list[tuple[slice, torch.Tensor]]) -> Callable[[], None]:
+        buffer, gradient = first.new_empty(count * WIDTH * len(chunks[0][1])), torch.empty_like(first)
+
+        def products() -> None:
+            for _, x in mine:
+                if preallocated:
+                    hidden = buffer[:count * WIDTH * len(x)].view(count * WIDTH, len(x))
+                    torch.mm(first[:, :x.shape[1]], x.T, out=hidden)
+                    torch.mm(hidden, x, out=gradient[:, :x.shape[1]])
+                else:
+                    torch.mm(torch.mm(first[:, :x.shape[1]], x.T), x)
+        return products
+
     seconds = []
-    for _ in range(STEPS - 1):
-        start = time.perf_counter()
-        for _, x in images.chunks(chunk):
-            size, reach = x.shape
-            if preallocated:
-                out = hidden[:count * WIDTH * size].view(count * WIDTH, size)
-                torch.mm(first[:, :reach], x.T, out=out)
-                torch.mm(out, x, out=gradient[:, :reach])
-            else:
-                torch.mm(torch.mm(first[:, :reach], x.T), x)
-        seconds.append(time.perf_counter() - start)
+    with training._team(_CPU) as team:
+        shares = [share(chunks[k::team.size]) for k in range(team.size)]
+        for _ in range(STEPS - 1):
+            start = time.perf_counter()
+            list(team.start(lambda work: work(), shares))
+            seconds.append(time.perf_counter() - start)
     return float(np.mean(seconds))
 
 
@@ -141,12 +152,12 @@ def vmap_loop(data: MNIST, who: list[Member]) -> float:
 
 
 def autograd_stack(data: MNIST, who: list[Member]) -> float:
-    """Train the stack in the trainer's chunks but with PyTorch's autograd; return the seconds a step."""
+    """Train the stack with PyTorch's autograd, threads sharing each operation; return the seconds a step."""
     live, dead = training.column_order(data.train_images)
-    images = training._Images.load(data.train_images, data.train_labels, live, torch.device("cpu"))
-    stack = training._Stack(who, live, dead, WIDTH, torch.device("cpu"))
+    images = training._Images.load(data.train_images, data.train_labels, live, _CPU)
+    stack = training._Stack(who, live, dead, WIDTH, _CPU)
     parameters = [value.requires_grad_() for value in (stack.first, stack.V, stack.c)]
-    chunk = training.chunk_size(len(who), WIDTH, torch.device("cpu"))
+    chunk = shared_chunk(len(who))
     rate = stack.alpha / len(images)
     seconds = []
     for _ in range(STEPS):
@@ -183,6 +194,23 @@ def images_unsorted() -> Iterator[None]:
 
 
 @contextmanager
+def threads_share_operations() -> Iterator[None]:
+    """Let all threads work on each operation together, as PyTorch does, instead of each on its own chunks."""
+    @contextmanager
+    def team(device: torch.device) -> Iterator[training._Team]:
+        threads = (torch.get_num_threads(),)
+        with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=threads) as pool:
+            yield training._Team(pool, 1)
+    with mock.patch.object(training, "_team", team):
+        yield
+
+
+def shared_chunk(count: int) -> int:
+    """Return a chunk for threads that share it: as many images as they have in their own chunks together."""
+    return torch.get_num_threads() * training.chunk_size(count, WIDTH, _CPU)
+
+
+@contextmanager
 def denormals_let_through() -> Iterator[None]:
     """Let the softmax underflow to denormal numbers, as a plain softmax does."""
     with mock.patch.object(training, "_LOWEST_LOGIT", -1e30):
@@ -192,8 +220,8 @@ def denormals_let_through() -> Iterator[None]:
 @contextmanager
 def no_measurements() -> Iterator[None]:
     """Leave out the singular values at every step."""
-    def ones(stack: training._Stack) -> torch.Tensor:
-        return torch.ones(stack.first.shape[:2], dtype=torch.float64)
+    def ones(stack: training._Stack, which: slice) -> torch.Tensor:
+        return torch.ones(stack.first[which].shape[:2], dtype=torch.float64)
     with mock.patch.object(training._Stack, "singular_values", ones):
         yield
 
@@ -277,17 +305,21 @@ def measure(data: MNIST, alpha: float, repetitions: int, root: str | None, plot_
     jobs: dict[str, tuple[int, str | None, Callable[[], float]]] = {
         "stacked trainer": (5, None, lambda: seconds_a_step(data, five)),
         "bare matrix products": (5, "stacked trainer", lambda: bare_products(data, 5)),
+        "products, threads sharing each": (5, "stacked trainer",
+                                           with_(threads_share_operations, lambda: bare_products(data, 5))),
         "products of all live columns": (5, "stacked trainer", lambda: bare_products(data, 5, all_columns=True)),
         "plain PyTorch loop": (5, "stacked trainer", lambda: plain_loop(data, five, losses)),
         "torch.func.vmap": (5, "stacked trainer", lambda: vmap_loop(data, five)),
         "one member": (1, "stacked trainer", lambda: seconds_a_step(data, five[:1])),
         "25 members": (25, "stacked trainer", lambda: seconds_a_step(data, members(25, alpha))),
         "without stacking": (5, "stacked trainer", lambda: sum(seconds_a_step(data, [member]) for member in five)),
-        "without closed-form gradients": (5, "stacked trainer", lambda: autograd_stack(data, five)),
+        "threads sharing each operation": (5, "stacked trainer", with_(
+            threads_share_operations, lambda: seconds_a_step(data, five, chunk=shared_chunk(5)))),
+        "without closed-form gradients": (5, "threads sharing each operation", lambda: autograd_stack(data, five)),
         "without chunks": (5, "stacked trainer", lambda: seconds_a_step(data, five, chunk=len(data.train_labels))),
         "products without buffers": (5, "bare matrix products", lambda: bare_products(data, 5, preallocated=False)),
         "without sorting": (5, "stacked trainer", with_(images_unsorted, lambda: seconds_a_step(data, five))),
-        "with the dead columns": (5, "without sorting", 
+        "with the dead columns": (5, "without sorting",
                                   with_(images_unsorted, lambda: seconds_a_step(lit, five))),
         "sigma = 2 alone": (5, None, lambda: seconds_a_step(data, large)),
         "sigma = 2 with denormals": (5, "sigma = 2 alone",

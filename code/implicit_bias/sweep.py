@@ -483,7 +483,8 @@ def _computed(members: list[Member], job: Job, row: Callable[[Trajectory], dict[
 
 def _split(members: list[Member], slots: int, job: Job, workers: Workers) -> list[list[Member]]:
     """Cut the members into groups: spread over ``slots`` workers, none larger than fits into memory."""
-    size = workers.group_size or min(math.ceil(len(members) / slots), training.members_that_fit(width=job.width))
+    fit = training.members_that_fit(width=job.width, threads=workers.threads)
+    size = workers.group_size or min(math.ceil(len(members) / slots), fit)
     return [members[start:start + size] for start in range(0, len(members), size)]
 
 

@@ -17,13 +17,19 @@ Zeros are left out of the products, exactly. Columns that are zero in every trai
 gradient, which enter the stable rank through a Gram matrix computed once. The others are ordered by how many
 images light them, and the images by the last column that they light, so that a chunk needs only as many leading
 columns as its last image reaches: on MNIST 58 % of them on average.
+
+On a processor each thread takes its share of the chunks and computes alone, with buffers of its own: threads that
+share every operation instead wait for each other twenty times a chunk, and the small operations are too small to share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,8 +44,8 @@ _LOWEST_LOGIT = -69.0
 """Logits this far below the largest are raised to it: e^-69 is about 1e-30, far below what float32 can add
 to 1, and far above the denormal numbers that would slow every later product."""
 
-_ACTIVATION_BYTES = 2_400_000
-"""The activations of one chunk, of all members together: about what two level-2 caches of 2 MB hold beside the rest."""
+_ACTIVATION_BYTES = 1_200_000
+"""The activations of one chunk, of all members together: about what a level-2 cache holds, or a little more."""
 
 _CACHE_LINE = 16
 """Numbers in float32."""
@@ -109,20 +115,21 @@ def initial_weights(sigma: float, seed: int, width: int, inputs: int) -> tuple[n
     return tuple((sigma * normal(shape)).astype(np.float32) for shape in shapes)
 
 
-def members_that_fit(budget: int = 1_200_000_000, width: int = 150, inputs: int = 784) -> int:
+def members_that_fit(budget: int = 1_200_000_000, width: int = 150, inputs: int = 784, threads: int | None = None) -> int:
     """Return how many members train together within ``budget`` bytes above the data.
 
-    Per member: the weights and the gradient of the first layer in float32, the weights once more in float64
-    while the stable rank is measured, the Gram matrices in float64, the activations of the smallest chunk, and two
-    numbers for each of MNIST's 60,000 images.
+    Per member: the weights of the first layer in float32, and once more in float64 while the stable rank is
+    measured, the Gram matrices in float64, three numbers for each of MNIST's 60,000 images, and for each thread
+    (default: as many as torch uses) the gradient and the activations of the smallest chunk.
     """
     parameters = width * (inputs + _CACHE_LINE)
-    per_member = parameters * (4 + 4 + 8 + 8) + 4 * 8 * width**2 + 2 * 4 * 384 * width + 2 * 4 * 60_000
-    return max(1, budget // per_member)
+    per_thread = 4 * parameters + 2 * 4 * 384 * width
+    per_member = parameters * (4 + 8 + 8) + 4 * 8 * width**2 + 3 * 4 * 60_000
+    return max(1, budget // (per_member + (threads or torch.get_num_threads()) * per_thread))
 
 
 def chunk_size(members: int, width: int, device: torch.device) -> int:
-    """Return the number of images a chunk holds so that its activations stay in the processor's cache."""
+    """Return the number of images a chunk holds so that its activations stay near the core that computes them."""
     if device.type != "cpu":
         return 1 << 16
     return int(min(1024, max(384, _ACTIVATION_BYTES // (4 * members * width) // 32 * 32)))
@@ -222,12 +229,125 @@ class _Stack:
         whole.first = _first_layer(torch.cat((self.first[:, :, 1:1 + self.live], self.dead), dim=2), self.first[:, :, 0])
         return whole
 
-    def singular_values(self) -> Tensor:
-        """Return the singular values of each member's W in float64, largest first, shape (K, m)."""
-        W = self.first[:, :, 1:1 + self.live].double()
-        gram = W @ W.mT + self.dead_gram
+    @torch.no_grad()
+    def singular_values(self, which: slice) -> Tensor:
+        """Return the singular values of some members' W in float64, largest first, shape (k, m)."""
+        W = self.first[which, :, 1:1 + self.live].double()
+        gram = W @ W.mT + self.dead_gram[which]
         gram[~gram.isfinite().all(2).all(1)] = 0.0  # no eigenvalues to be had: a stable rank of 0 / 0
         return torch.linalg.eigvalsh(gram).clamp_(min=0).sqrt_().flip(1)
+
+
+@dataclass(frozen=True)
+class _Team:
+    """The threads that share a pass."""
+
+    pool: ThreadPoolExecutor
+    size: int
+
+    def start(self, work: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """Queue ``work`` for each of the items; the iterator waits for what it gives, in the order of the items."""
+        return self.pool.map(work, items)
+
+    def slices(self, count: int) -> list[slice]:
+        """Cut ``range(count)`` into pieces that are done one at a time: all of it for one thread, single numbers for more."""
+        size = count if self.size == 1 else 1
+        return [slice(start, start + size) for start in range(0, count, size)]
+
+
+@contextmanager
+def _team(device: torch.device) -> Iterator[_Team]:
+    """Start as many threads as torch uses, each of which computes alone; for a GPU, one."""
+    threads = torch.get_num_threads()
+    size = threads if device.type == "cpu" else 1
+    try:
+        with ThreadPoolExecutor(size, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            yield _Team(pool, size)
+    finally:
+        torch.set_num_threads(threads)  # MKL's number is the process's, not the thread's
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """What a thread reads and writes for one chunk of n images: views of the images, the weights and its buffers.
+
+    They are made once, since making them in each step would take Python's lock from the other threads.
+    """
+
+    inputs: Tensor  # (n, r): the leading columns that hold all that is not zero
+    label: Tensor  # (K, 1, n)
+    first: Tensor  # (Km, r)
+    first_gradient: Tensor  # (Km, r)
+    hidden: Tensor  # (Km, n)
+    back: Tensor  # (Km, n)
+    logits: Tensor  # (K, 10, n)
+    own: Tensor  # (K, 1, n): the label's logit minus the largest
+    total: Tensor  # (K, 1, n): the sum of the exponentials of the logits minus the largest
+    inputs_T: Tensor = field(init=False)
+    hidden_by_member: Tensor = field(init=False)  # (K, m, n)
+    hidden_by_member_T: Tensor = field(init=False)
+    back_by_member: Tensor = field(init=False)  # (K, m, n)
+
+    def __post_init__(self) -> None:
+        K = len(self.label)
+        for name, view in (
+            ("inputs_T", self.inputs.T),
+            ("hidden_by_member", self.hidden.unflatten(0, (K, -1))),
+            ("hidden_by_member_T", self.hidden.unflatten(0, (K, -1)).mT),
+            ("back_by_member", self.back.unflatten(0, (K, -1))),
+        ):
+            object.__setattr__(self, name, view)
+
+
+class _Share:
+    """One thread's share of a pass: some of the chunks, and the sum of their gradients."""
+
+    def __init__(self, stack: _Stack, images: _Images, gamma: float, chunks: list[tuple[slice, Tensor]],
+                 own: Tensor, total: Tensor) -> None:
+        self.V, self.V_T, self.c, self.gamma = stack.V, stack.V.mT, stack.c[:, :, None], gamma
+        K, m, _ = stack.first.shape
+        self.gradient = tuple(torch.empty_like(parameter) for parameter in (stack.first, stack.V, stack.c))
+        largest = max((len(x) for _, x in chunks), default=0)
+        hidden, back, logits = (stack.first.new_empty(K * rows * largest) for rows in (m, m, CLASSES))
+        first, first_gradient = (layer.view(K * m, -1) for layer in (stack.first, self.gradient[0]))
+        self.indicator = stack.first.new_full((1, 1, 1), -1.0).expand(K, 1, largest)
+        self.chunks = [
+            _Chunk(
+                x, images.labels[rows].expand(K, 1, -1), first[:, :x.shape[1]], first_gradient[:, :x.shape[1]],
+                hidden[:K * m * len(x)].view(K * m, -1), back[:K * m * len(x)].view(K * m, -1),
+                logits[:K * CLASSES * len(x)].view(K, CLASSES, -1), own[:, :, rows], total[:, :, rows],
+            )
+            for rows, x in chunks
+        ]
+
+    @torch.no_grad()
+    def run(self, gradient: bool) -> None:
+        """Write ``own`` and ``total`` of the share's images and, if asked for, leave the sum of their gradients."""
+        first_gradient, V_gradient, c_gradient = self.gradient
+        if gradient:
+            for buffer in self.gradient:
+                buffer.zero_()
+        for chunk in self.chunks:
+            logits = chunk.logits
+            torch.mm(chunk.first, chunk.inputs_T, out=chunk.hidden)
+            torch.nn.functional.leaky_relu_(chunk.hidden, self.gamma)
+            torch.baddbmm(self.c, self.V, chunk.hidden_by_member, out=logits)
+
+            logits -= logits.amax(1, keepdim=True)
+            torch.gather(logits, 1, chunk.label, out=chunk.own)
+            likelihood = logits.clamp_(min=_LOWEST_LOGIT).exp_()
+            torch.sum(likelihood, 1, keepdim=True, out=chunk.total)
+            if not gradient:
+                continue
+
+            delta = likelihood.div_(chunk.total)  # softmax minus indicator: the loss's gradient in the logits
+            delta.scatter_add_(1, chunk.label, self.indicator)
+            V_gradient.baddbmm_(delta, chunk.hidden_by_member_T)
+            c_gradient += delta.sum(2)
+            torch.bmm(self.V_T, delta, out=chunk.back_by_member)
+            torch.ops.aten.leaky_relu_backward.grad_input(
+                chunk.back, chunk.hidden, self.gamma, True, grad_input=chunk.back)
+            chunk.first_gradient.addmm_(chunk.back, chunk.inputs)
 
 
 class _Pass:
@@ -236,62 +356,37 @@ class _Pass:
     All buffers are allocated here, once for as long as the stack keeps its members.
     """
 
-    def __init__(self, stack: _Stack, gamma: float, chunk: int) -> None:
-        self.stack, self.gamma, self.chunk = stack, gamma, chunk
-        K, m, _ = stack.first.shape
-        new = stack.first.new_empty
-        self.hidden, self.back = new(K * m * chunk), new(K * m * chunk)
-        self.logits = new(K * CLASSES * chunk)
-        self.indicator = new(1, 1, 1).fill_(-1.0)
-        self.first_gradient = torch.empty_like(stack.first)
-        self.V_gradient, self.c_gradient = torch.empty_like(stack.V), torch.empty_like(stack.c)
+    def __init__(self, stack: _Stack, images: _Images, gamma: float, chunk: int, team: _Team) -> None:
+        self.stack, self.team = stack, team
+        self.own, self.total = (stack.first.new_empty(len(stack.first), 1, len(images)) for _ in range(2))
+        chunks = list(images.chunks(chunk))
+        self.shares = [_Share(stack, images, gamma, chunks[k::team.size], self.own, self.total) for k in range(team.size)]
+        self.running: Iterator[None] = iter(())
 
-    def __call__(self, images: _Images, gradient: bool) -> tuple[Tensor, Tensor]:
-        """Return mean loss (float64) and error of each member; leave n times the gradient in the buffers."""
-        stack = self.stack
-        K, m, _ = stack.first.shape
-        first = stack.first.view(K * m, -1)
-        first_gradient = self.first_gradient.view(K * m, -1)
-        own, total = first.new_empty(K, len(images)), first.new_empty(K, len(images))
-        if gradient:
-            for buffer in (self.first_gradient, self.V_gradient, self.c_gradient):
-                buffer.zero_()
-        for rows, x in images.chunks(self.chunk):
-            label = images.labels[rows].expand(K, 1, -1)
-            size, reach = x.shape
-            hidden = self.hidden[:K * m * size].view(K * m, size)
-            by_member = hidden.view(K, m, size)
-            logits = self.logits[:K * CLASSES * size].view(K, CLASSES, size)
+    def start(self, gradient: bool) -> None:
+        """Let the threads begin, with the gradient or without."""
+        self.running = self.team.start(lambda share: share.run(gradient), self.shares)
 
-            torch.mm(first[:, :reach], x.T, out=hidden)
-            torch.nn.functional.leaky_relu_(hidden, self.gamma)
-            torch.baddbmm(stack.c[:, :, None], stack.V, by_member, out=logits)
-
-            logits -= logits.amax(1, keepdim=True)
-            own[:, rows] = logits.gather(1, label)[:, 0]
-            likelihood = logits.clamp_(min=_LOWEST_LOGIT).exp_()
-            normalizer = likelihood.sum(1, keepdim=True)
-            total[:, rows] = normalizer[:, 0]
-            if not gradient:
-                continue
-
-            delta = likelihood.div_(normalizer)  # softmax minus indicator: the loss's gradient in the logits
-            delta.scatter_add_(1, label, self.indicator.expand(K, 1, size))
-            back = self.back[:K * m * size].view(K, m, size)
-            self.V_gradient.baddbmm_(delta, by_member.mT)
-            self.c_gradient += delta.sum(2)
-            torch.bmm(stack.V.mT, delta, out=back)
-            torch.ops.aten.leaky_relu_backward.grad_input(back, by_member, self.gamma, True, grad_input=back)
-            first_gradient[:, :reach].addmm_(back.view(K * m, size), x)
+    def result(self) -> tuple[Tensor, Tensor]:
+        """Wait for the threads; return mean loss (float64) and error of each member."""
+        for _ in self.running:
+            pass
         # The label's logit minus the largest: negative where another class's is larger.
-        return (total.log() - own).mean(1, dtype=torch.float64), (own < 0).double().mean(1)
+        return (self.total.log() - self.own).mean((1, 2), dtype=torch.float64), (self.own < 0).double().mean((1, 2))
 
-    def descend(self, n: int) -> None:
-        """Take one step of gradient descent with the gradient in the buffers, a sum over ``n`` images."""
+    def gradients(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return n times the gradients of the first layer, V and c, in the first share's buffers."""
+        first, *others = (share.gradient for share in self.shares)
+        for other in others:
+            for total, part in zip(first, other):
+                total += part
+        return first
+
+    def descend(self) -> None:
+        """Take one step of gradient descent with the gradient of the last pass."""
         stack = self.stack
-        for parameter, gradient in ((stack.first, self.first_gradient), (stack.V, self.V_gradient),
-                                    (stack.c, self.c_gradient)):
-            rate = (stack.alpha / n).view(-1, *(1,) * (gradient.dim() - 1))
+        for parameter, gradient in zip((stack.first, stack.V, stack.c), self.gradients()):
+            rate = (stack.alpha / self.own.shape[2]).view(-1, *(1,) * (gradient.dim() - 1))
             parameter -= gradient.mul_(rate)
 
 
@@ -366,40 +461,49 @@ def train(
     logs = [_Log(member) for member in members]
     finished: dict[int, Trajectory] = {}
     active = list(range(len(members)))
-    sweep = _Pass(stack, gamma, chunk or chunk_size(len(active), width, where))
 
-    for step in range(steps + 1):
-        loss, error = sweep(training, gradient=step < steps)
-        singular = stack.singular_values()
-        stable_rank = (singular / singular[:, :1]).square().sum(1)
-        table = torch.stack((loss, error, stable_rank), 1).cpu().numpy()
-        going = []
-        for row, k in enumerate(active):
-            log = logs[k]
-            if not np.isfinite(table[row]).all():
-                finished[k] = log.trajectory(float("nan"), step)
-                continue
-            log.loss.append(table[row, 0])
-            log.train_error.append(table[row, 1])
-            log.stable_rank.append(table[row, 2])
-            if step in spectra_at:
-                log.singular_values[step] = singular[row].cpu().numpy()
-            going.append(row)
-        done = [row for row in going
-                if step == steps or (stop_below is not None and table[row, 1] < stop_below)]
-        if done:
-            _, test_error = _Pass(stack.with_dead_columns(), gamma, sweep.chunk)(test, gradient=False)
-            for row in done:
-                finished[active[row]] = logs[active[row]].trajectory(float(test_error[row]), None)
-        if progress is not None:
-            progress(step)
-        if step < steps:
-            sweep.descend(len(training))
-        going = [row for row in going if row not in done]
-        if not going:
-            break
-        if len(going) < len(active):
-            stack.keep(going)
-            active = [active[row] for row in going]
-            sweep = _Pass(stack, gamma, chunk or chunk_size(len(active), width, where))
+    with _team(where) as team:
+        def new_pass() -> _Pass:
+            return _Pass(stack, training, gamma, chunk or chunk_size(len(active), width, where), team)
+
+        sweep = new_pass()
+        for step in range(steps + 1):
+            sweep.start(gradient=step < steps)
+            # Behind the shares in the threads' queue, so that whoever is done first takes it.
+            singular = torch.cat(list(team.start(stack.singular_values, team.slices(len(active)))))
+            loss, error = sweep.result()
+            stable_rank = (singular / singular[:, :1]).square().sum(1)
+            table = torch.stack((loss, error, stable_rank), 1).cpu().numpy()
+            going = []
+            for row, k in enumerate(active):
+                log = logs[k]
+                if not np.isfinite(table[row]).all():
+                    finished[k] = log.trajectory(float("nan"), step)
+                    continue
+                log.loss.append(table[row, 0])
+                log.train_error.append(table[row, 1])
+                log.stable_rank.append(table[row, 2])
+                if step in spectra_at:
+                    log.singular_values[step] = singular[row].cpu().numpy()
+                going.append(row)
+            done = [row for row in going
+                    if step == steps or (stop_below is not None and table[row, 1] < stop_below)]
+            if done:
+                size = chunk_size(len(active), width, where)
+                last = _Pass(stack.with_dead_columns(), test, gamma, size, team)
+                last.start(gradient=False)
+                _, test_error = last.result()
+                for row in done:
+                    finished[active[row]] = logs[active[row]].trajectory(float(test_error[row]), None)
+            if progress is not None:
+                progress(step)
+            if step < steps:
+                sweep.descend()
+            going = [row for row in going if row not in done]
+            if not going:
+                break
+            if len(going) < len(active):
+                stack.keep(going)
+                active = [active[row] for row in going]
+                sweep = new_pass()
     return [finished[k] for k in range(len(members))]
