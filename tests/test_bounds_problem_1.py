@@ -180,6 +180,9 @@ def test_simple_loss_target_is_the_sharp_one_at_one_point():
         (lambda: bounds.steps_homework(0.1, 1.0, 0.5, -1.0), "norm0 = -1.0"),
         (lambda: bounds.fast_rate(0, 1.0, 0.5), "steps = 0"),
         (lambda: bounds.loss_target(0.0, 3), "eps = 0.0"),
+        (lambda: bounds.steps_to_loss_free_of_n(2.5, 1.0, 0.5), "eps = 2.5"),
+        (lambda: bounds.mean_loss(0, 1.0, 0.5), "steps = 0"),
+        (lambda: bounds.last_iterate_loss(5, 8.0, 0.5), "alpha = 8.0"),
     ],
 )
 def test_bad_input_is_named(call, words):

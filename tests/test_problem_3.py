@@ -399,6 +399,15 @@ def test_trajectory_bound_is_reached(r, s, alpha):
     assert run.rank_of_change[1] == pytest.approx(bounds.trajectory_rank_bound(0.0, r / s), rel=1e-9)
 
 
+@pytest.mark.parametrize("r, s", [(1, 2), (1, 20), (3, 7)])
+def test_trajectory_bound_is_reached_at_every_step_before_a_neuron_switches(r, s):
+    n, gamma, alpha, steps = r + s, r / s, 2.0, 30
+    scale = gamma * n**-1.5 * alpha * steps * 1.001
+    X, y, W, a = extremal_network(r, n, scale)
+    run = gradient_descent(X, y, W, a, gamma, alpha, steps, record_rank=True)
+    np.testing.assert_allclose(run.rank_of_change[1:], bounds.trajectory_rank_bound(0.0, gamma), rtol=1e-9)
+
+
 @SETTINGS
 @given(case=instances(sizes=st.sampled_from([1e-6, 1e-2, 1.0, 5.0])), steps=st.integers(2, 15), alpha=st.sampled_from([1e-2, 1.0, 1e2]))
 def test_change_of_the_weights_stays_above_its_first_floor(case, steps, alpha):

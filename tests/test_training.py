@@ -180,6 +180,13 @@ def test_does_not_depend_on_the_number_of_threads(images):
         np.testing.assert_allclose(one.stable_rank, other.stable_rank, rtol=1e-5)
 
 
+def test_a_run_is_repeated_to_the_bit(images):
+    runs = [train([Member(0.02, 0, 0.5), Member(2.0, 0, 0.5)], images, 5, chunk=64) for _ in range(2)]
+    for one, other in zip(*runs):
+        np.testing.assert_array_equal(one.loss, other.loss)
+        np.testing.assert_array_equal(one.stable_rank, other.stable_rank)
+
+
 def test_dead_pixels_count_in_the_stable_rank_and_in_the_test_error(images):
     """Pixels that are zero in training but not in the test images meet their initial weights there."""
     dead = np.flatnonzero(~images.train_images.any(axis=0))

@@ -316,7 +316,8 @@ def measure(data: MNIST, alpha: float, repetitions: int, root: str | None, plot_
         "threads sharing each operation": (5, "stacked trainer", with_(
             threads_share_operations, lambda: seconds_a_step(data, five, chunk=shared_chunk(5)))),
         "without closed-form gradients": (5, "threads sharing each operation", lambda: autograd_stack(data, five)),
-        "without chunks": (5, "stacked trainer", lambda: seconds_a_step(data, five, chunk=len(data.train_labels))),
+        "without chunks": (5, "stacked trainer", lambda: seconds_a_step(
+            data, five, chunk=-(-len(data.train_labels) // torch.get_num_threads()))),
         "products without buffers": (5, "bare matrix products", lambda: bare_products(data, 5, preallocated=False)),
         "without sorting": (5, "stacked trainer", with_(images_unsorted, lambda: seconds_a_step(data, five))),
         "with the dead columns": (5, "without sorting",

@@ -191,7 +191,7 @@ def fast_rate(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
 
 
 def steps_lower_bound(eps: float, alpha: float, c: float = 1.0) -> float:
-    """Return ``(1/ε - 2)/(αc²e^{αc²/2})``: no earlier ``t`` has ``Ĝ ≤ ε`` on the data of `prp-lower-bound`.
+    """Return ``(1/ε - 1 - e^{αc/2})/(αc²e^{αc²/2})``: no earlier ``t`` has ``Ĝ ≤ ε`` on the data of `prp-lower-bound`.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def steps_lower_bound(eps: float, alpha: float, c: float = 1.0) -> float:
     """
     _check_target(eps)
     _check_rate(alpha, c, 0.0)
-    return (1 / eps - 2) / (alpha * c**2 * math.exp(alpha * c**2 / 2))
+    return (1 / eps - 1 - math.exp(alpha * c / 2)) / (alpha * c**2 * math.exp(alpha * c**2 / 2))
 
 
 def loss_bound(g_hat: float, n: int) -> float:
@@ -249,32 +249,56 @@ def steps_to_loss(eps: float, n: int, alpha: float, c: float, norm0: float = 0.0
 
 
 def steps_to_loss_free_of_n(eps: float, alpha: float, c: float, norm0: float = 0.0) -> int:
-    """Return a number of iterates whose mean loss is at most ``eps``, whatever the number of samples.
+    """Return the least whole ``T ≥ (c‖W^{(0)}‖_F + log(2/ε) + α/2)²/(αc²ε)`` (`prp-loss-free-of-n`).
 
-    ``2 (c F_0 + log(4/eps))^2 / (alpha c^2 eps)``, rounded up (`prp-loss-free-of-n`).
+    Then the mean of ``L̂(W^{(t)})`` over ``t = 0, …, T-1`` is at most ε, whatever the number of samples.
 
     Parameters
     ----------
     eps : float
-        Target of the loss, in (0, 4].
-    alpha : float
-        Step size, in (0, 1].
-    c : float
-        Margin constant, see `margin_constant`.
-    norm0 : float
-        Frobenius norm of the initial weights, at least 0.
+        Target of the loss, in (0, 2].
+    alpha, c, norm0 : float
+        As in `steps_first_rate`.
+    """
+    _check_rate(alpha, c, norm0)
+    if not 0 < eps <= 2:
+        raise ValueError(f"eps = {eps}: a target in (0, 2] is needed")
+    return _whole_steps((c * norm0 + math.log(2 / eps) + alpha / 2) ** 2 / (alpha * c**2 * eps))
+
+
+def mean_loss(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
+    """Return the bound of `prp-loss-free-of-n` on the mean of ``L̂`` over the first ``steps`` iterates.
+
+    It is the least value, over ``λ ≥ -α/2``, of the convex ``ℓ(λ) + (c‖W^{(0)}‖_F + λ + α/2)²/(2αc²T)`` with
+    ``T = steps ≥ 1``. At γ = 1 and α < 8 it bounds the last of these losses as well (`prp-last-iterate`).
+    """
+    _positive(steps=steps)
+    _check_rate(alpha, c, norm0)
+    weight = alpha * c**2 * steps
+
+    def slope(shift: float) -> float:
+        return (c * norm0 + shift + alpha / 2) / weight - math.exp(-np.logaddexp(0.0, shift))
+
+    least = -alpha / 2
+    best = least if slope(least) >= 0 else brentq(slope, least, max(weight, least + 1.0))
+    return float(np.logaddexp(0.0, -best)) + (c * norm0 + best + alpha / 2) ** 2 / (2 * weight)
+
+
+def last_iterate_loss(steps: int, alpha: float, c: float) -> float:
+    """Return ``(2 log 2)²/(α(1 - α/8)c²T)`` with ``T = steps ≥ 1`` (`prp-last-iterate`).
+
+    At γ = 1 it bounds the loss ``T`` steps after it was at most ``(log 2)/n``.
 
     Raises
     ------
     ValueError
-        If an argument is out of its range.
+        If α is outside (0, 8), or another argument out of its range.
     """
-    _check_rate(alpha, c, norm0)
-    if not alpha <= 1:
-        raise ValueError(f"alpha = {alpha}: this count needs a step size of at most 1")
-    if not 0 < eps <= 4:
-        raise ValueError(f"eps = {eps}: must be in (0, 4]")
-    return _whole_steps(2 * (c * norm0 + math.log(4 / eps)) ** 2 / (alpha * c**2 * eps))
+    _positive(steps=steps)
+    _check_rate(alpha, c, 0.0)
+    if not alpha < 8:
+        raise ValueError(f"alpha = {alpha}: a step size below 8 is needed")
+    return (2 * math.log(2)) ** 2 / (alpha * (1 - alpha / 8) * c**2 * steps)
 
 
 # --- Problem 2: max margin and minimum norm -----------------------------------------------------

@@ -252,25 +252,62 @@ def slack_lem_tangent_exponential(rng: np.random.Generator) -> float:
     )  # fmt: skip
 
 
-def one_sample_hitting_time(eps: float, alpha: float, c: float = 1.0) -> int:
+def one_sample_hitting_time(eps: float, alpha: float, c: float = 1.0, z1: float | None = None) -> int:
     """Return the first ``t`` with ``Ĝ(W^{(t)}) ≤ ε`` on the data of `prp-lower-bound`, from ``W^{(0)} = 0``.
 
-    There the margin follows ``z_{t+1} = z_t + αc² g(z_t)`` from ``z_0 = 0``, and ``Ĝ = g(z_t)``.
+    There ``Ĝ = g(z_t)``, and the margin follows ``z_{t+1} = z_t + αc² g(z_t)`` from ``z_1 = αcφ'(0)x_1/2``.
+
+    Parameters
+    ----------
+    eps, alpha, c : float
+        As in `bounds.steps_lower_bound`.
+    z1 : float, optional
+        The margin after the first step, in ``[αc²/2, αc/2]``. Default: the smallest, that of ``φ'(0) = γ``.
     """
-    z, t = 0.0, 0
+    if 0.5 <= eps:
+        return 0
+    z, t = alpha * c**2 / 2 if z1 is None else z1, 1
     while (slope := 1 / (1 + math.exp(z))) > eps:
         z, t = z + alpha * c**2 * slope, t + 1
     return t
 
 
 def slack_prp_lower_bound(rng: np.random.Generator) -> float:
-    """Search for a run on one sample that reaches ``Ĝ ≤ ε`` in fewer than ``(1/ε - 2)/(αe^{α/2})`` steps."""
+    """Search for a run on one sample that reaches ``Ĝ ≤ ε`` in fewer steps than `bounds.steps_lower_bound`."""
 
     def quotient(p):
-        alpha, eps = 10.0 ** np.clip(p[0], -2, 1), 10.0 ** np.clip(-abs(p[1]), -3, -0.4)
-        return bounds.steps_lower_bound(eps, alpha) / one_sample_hitting_time(eps, alpha)
+        alpha, eps = 10.0 ** np.clip(p[0], -1.5, 1), 10.0 ** np.clip(-abs(p[1]), -2.5, -0.4)
+        c = 10.0 ** -min(abs(p[2]), 0.5)
+        z1 = alpha * c * (c + (1 - c) / (1 + np.exp(-p[3]))) / 2  # φ'(0)x_1 lies in [c, 1]
+        return bounds.steps_lower_bound(eps, alpha, c) / one_sample_hitting_time(eps, alpha, c, z1)
 
-    return _best(lambda: (quotient, 2), rng, starts=2, rounds=25)
+    return _best(lambda: (quotient, 4), rng, starts=3, rounds=30)
+
+
+def slack_prp_loss_free_of_n(rng: np.random.Generator) -> float:
+    """Search for a run whose mean loss exceeds `bounds.mean_loss`."""
+    return _run_search(
+        rng, lambda run, alpha, c, steps: run.L.mean() / bounds.mean_loss(steps, alpha, c, run.F[0])
+    )
+
+
+def slack_prp_last_iterate(rng: np.random.Generator) -> float:
+    """Search for a run at ``γ = 1`` whose loss exceeds `bounds.last_iterate_loss` after it was at most (log 2)/n."""
+
+    def instance():
+        X, y, v, a, _ = _small_problem(rng)
+        c = bounds.margin_constant(1.0, v)
+
+        def quotient(p):
+            alpha = 8.0 / (1 + np.exp(-p[0]))
+            run = network.gradient_descent(X, y, p[1:].reshape(a.size, -1), a, 1.0, alpha, 60)
+            start = int(np.argmax(run.L <= np.log(2) / len(y)))
+            after = [loss / bounds.last_iterate_loss(k, alpha, c) for k, loss in enumerate(run.L[start:]) if k > 0]
+            return max(after, default=float("nan")) if run.L[start] <= np.log(2) / len(y) else float("nan")
+
+        return quotient, a.size * X.shape[1] + 1
+
+    return _best(instance, rng, starts=10, rounds=60)
 
 
 def slack_thm_loss(rng: np.random.Generator) -> float:

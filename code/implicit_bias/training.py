@@ -204,7 +204,7 @@ def _first_layer(W: Tensor, b: Tensor) -> Tensor:
 
 
 class _Stack:
-    """The parameters of the members in training, and the buffers of their gradient."""
+    """The parameters of the members in training."""
 
     def __init__(self, members: Sequence[Member], live: np.ndarray, dead: np.ndarray, width: int,
                  device: torch.device) -> None:
@@ -267,7 +267,7 @@ def _team(device: torch.device) -> Iterator[_Team]:
         torch.set_num_threads(threads)  # MKL's number is the process's, not the thread's
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Chunk:
     """What a thread reads and writes for one chunk of n images: views of the images, the weights and its buffers.
 
@@ -283,20 +283,12 @@ class _Chunk:
     logits: Tensor  # (K, 10, n)
     own: Tensor  # (K, 1, n): the label's logit minus the largest
     total: Tensor  # (K, 1, n): the sum of the exponentials of the logits minus the largest
-    inputs_T: Tensor = field(init=False)
-    hidden_by_member: Tensor = field(init=False)  # (K, m, n)
-    hidden_by_member_T: Tensor = field(init=False)
-    back_by_member: Tensor = field(init=False)  # (K, m, n)
 
     def __post_init__(self) -> None:
-        K = len(self.label)
-        for name, view in (
-            ("inputs_T", self.inputs.T),
-            ("hidden_by_member", self.hidden.unflatten(0, (K, -1))),
-            ("hidden_by_member_T", self.hidden.unflatten(0, (K, -1)).mT),
-            ("back_by_member", self.back.unflatten(0, (K, -1))),
-        ):
-            object.__setattr__(self, name, view)
+        self.inputs_T = self.inputs.T
+        self.hidden_by_member, self.back_by_member = (  # (K, m, n)
+            layer.unflatten(0, (len(self.label), -1)) for layer in (self.hidden, self.back))
+        self.hidden_by_member_T = self.hidden_by_member.mT
 
 
 class _Share:
@@ -375,7 +367,10 @@ class _Pass:
         return (self.total.log() - self.own).mean((1, 2), dtype=torch.float64), (self.own < 0).double().mean((1, 2))
 
     def gradients(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return n times the gradients of the first layer, V and c, in the first share's buffers."""
+        """Add up the shares' gradients, in the first one's buffers: n times those of the first layer, V and c.
+
+        To be called once after each pass.
+        """
         first, *others = (share.gradient for share in self.shares)
         for other in others:
             for total, part in zip(first, other):
