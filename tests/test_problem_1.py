@@ -379,16 +379,21 @@ def test_a_step_can_raise_the_loss_to_the_order_of_its_size(gamma, at_zero, alph
 
 
 @pytest.mark.parametrize("alpha", [0.5, 4.0, 7.9])
-@pytest.mark.parametrize("seed", range(4))
-def test_last_iterate_without_a_kink(alpha, seed):
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("gamma, at_zero", [(1.0, 1.0), (0.3, 0.3), (0.05, 0.6)])
+def test_last_iterate_where_no_kink_bends_the_wrong_way(alpha, seed, gamma, at_zero):
     rng = np.random.default_rng(seed)
-    n = 5
-    X, y, _ = slack.separable_data(n, 3, rng, margin=0.3)
+    n, last = 5, 4000
+    X, y, _ = slack.separable_data(n, 3, rng, margin=0.5)
     a = network.output_weights([1, -1, 1])
-    c = bounds.margin_constant(1.0, max_margin(X, y).w)
-    run = network.gradient_descent(X, y, rng.standard_normal((3, 3)), a, 1.0, alpha, 20_000)
+    if gamma < 1:
+        X, y, a = X * y[:, None], np.ones(n), np.abs(a)
+    c = bounds.margin_constant(gamma, max_margin(X, y).w)
+    W0 = rng.standard_normal((3, 3))
+    W0[0] = 0.0  # on the kink
+    run = network.gradient_descent(X, y, W0, a, gamma, alpha, last, at_zero=at_zero)
     assert (np.diff(run.L) < 0).all()
-    for steps in (1, 10, 1000, 20_001):
+    for steps in (1, 10, 1000, last + 1):
         assert run.L[steps - 1] <= bounds.mean_loss(steps, alpha, c, run.F[0]) * (1 + TOL)
     start = int(np.argmax(run.L <= np.log(2) / n))
     assert run.L[start] <= np.log(2) / n

@@ -152,26 +152,33 @@ def vmap_loop(data: MNIST, who: list[Member]) -> float:
 
 
 def autograd_stack(data: MNIST, who: list[Member]) -> float:
-    """Train the stack with PyTorch's autograd, threads sharing each operation; return the seconds a step."""
+    """Train the stack in the trainer's chunks and threads but with PyTorch's autograd; return the seconds a step."""
     live, dead = training.column_order(data.train_images)
     images = training._Images.load(data.train_images, data.train_labels, live, _CPU)
     stack = training._Stack(who, live, dead, WIDTH, _CPU)
     parameters = [value.requires_grad_() for value in (stack.first, stack.V, stack.c)]
-    chunk = shared_chunk(len(who))
+    chunks = list(images.chunks(training.chunk_size(len(who), WIDTH, _CPU)))
     rate = stack.alpha / len(images)
-    seconds = []
-    for _ in range(STEPS):
-        start = time.perf_counter()
-        for rows, x in images.chunks(chunk):
-            label = images.labels[rows]
+
+    def gradient(mine: list[tuple[slice, torch.Tensor]]) -> list[torch.Tensor]:
+        total = [torch.zeros_like(value) for value in parameters]
+        for rows, x in mine:
             hidden = nn.functional.leaky_relu(stack.first.view(len(who) * WIDTH, -1)[:, :x.shape[1]] @ x.T, GAMMA)
             logits = torch.baddbmm(stack.c[:, :, None], stack.V, hidden.view(len(who), WIDTH, len(x)))
-            cross_entropy(logits, label.expand(len(who), -1), reduction="sum").backward()
-        with torch.no_grad():
-            for value in parameters:
-                value -= rate.view(-1, *(1,) * (value.dim() - 1)) * value.grad
-                value.grad = None
-        seconds.append(time.perf_counter() - start)
+            loss = cross_entropy(logits, images.labels[rows].expand(len(who), -1), reduction="sum")
+            for sum_, part in zip(total, torch.autograd.grad(loss, parameters)):
+                sum_ += part
+        return total
+
+    seconds = []
+    with training._team(_CPU) as team:
+        for _ in range(STEPS):
+            start = time.perf_counter()
+            parts = list(team.start(gradient, [chunks[k::team.size] for k in range(team.size)]))
+            with torch.no_grad():
+                for value, *of_threads in zip(parameters, *parts):
+                    value -= rate.view(-1, *(1,) * (value.dim() - 1)) * sum(of_threads)
+            seconds.append(time.perf_counter() - start)
     return float(np.mean(seconds[1:]))
 
 
@@ -315,7 +322,7 @@ def measure(data: MNIST, alpha: float, repetitions: int, root: str | None, plot_
         "without stacking": (5, "stacked trainer", lambda: sum(seconds_a_step(data, [member]) for member in five)),
         "threads sharing each operation": (5, "stacked trainer", with_(
             threads_share_operations, lambda: seconds_a_step(data, five, chunk=shared_chunk(5)))),
-        "without closed-form gradients": (5, "threads sharing each operation", lambda: autograd_stack(data, five)),
+        "without closed-form gradients": (5, "stacked trainer", lambda: autograd_stack(data, five)),
         "without chunks": (5, "stacked trainer", lambda: seconds_a_step(
             data, five, chunk=-(-len(data.train_labels) // torch.get_num_threads()))),
         "products without buffers": (5, "bare matrix products", lambda: bare_products(data, 5, preallocated=False)),

@@ -270,7 +270,8 @@ def mean_loss(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
     """Return the bound of `prp-loss-free-of-n` on the mean of ``L̂`` over the first ``steps`` iterates.
 
     It is the least value, over ``λ ≥ -α/2``, of the convex ``ℓ(λ) + (c‖W^{(0)}‖_F + λ + α/2)²/(2αc²T)`` with
-    ``T = steps ≥ 1``. At γ = 1 and α < 8 it bounds the last of these losses as well (`prp-last-iterate`).
+    ``T = steps ≥ 1``. For α < 8, and at γ = 1 or if all ``y_i a_j > 0``, it bounds the last of these losses as
+    well (`prp-last-iterate`).
     """
     _positive(steps=steps)
     _check_rate(alpha, c, norm0)
@@ -287,7 +288,7 @@ def mean_loss(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
 def last_iterate_loss(steps: int, alpha: float, c: float) -> float:
     """Return ``(2 log 2)²/(α(1 - α/8)c²T)`` with ``T = steps ≥ 1`` (`prp-last-iterate`).
 
-    At γ = 1 it bounds the loss ``T`` steps after it was at most ``(log 2)/n``.
+    At γ = 1, or if all ``y_i a_j > 0``, it bounds the loss ``T`` steps after it was at most ``(log 2)/n``.
 
     Raises
     ------

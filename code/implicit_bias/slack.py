@@ -292,15 +292,22 @@ def slack_prp_loss_free_of_n(rng: np.random.Generator) -> float:
 
 
 def slack_prp_last_iterate(rng: np.random.Generator) -> float:
-    """Search for a run at ``γ = 1`` whose loss exceeds `bounds.last_iterate_loss` after it was at most (log 2)/n."""
+    """Search for a run whose loss exceeds `bounds.last_iterate_loss` after it was at most (log 2)/n.
+
+    Half of the runs are at ``γ = 1``, the others have one class and all ``a_j`` on its side.
+    """
 
     def instance():
-        X, y, v, a, _ = _small_problem(rng)
-        c = bounds.margin_constant(1.0, v)
+        X, y, v, a, gamma = _small_problem(rng)
+        if rng.random() < 0.5:
+            gamma = 1.0
+        else:
+            X, y, a = X * y[:, None], np.ones_like(y), np.abs(a)
+        c = bounds.margin_constant(gamma, v)
 
         def quotient(p):
             alpha = 8.0 / (1 + np.exp(-p[0]))
-            run = network.gradient_descent(X, y, p[1:].reshape(a.size, -1), a, 1.0, alpha, 60)
+            run = network.gradient_descent(X, y, p[1:].reshape(a.size, -1), a, gamma, alpha, 60)
             start = int(np.argmax(run.L <= np.log(2) / len(y)))
             after = [loss / bounds.last_iterate_loss(k, alpha, c) for k, loss in enumerate(run.L[start:]) if k > 0]
             return max(after, default=float("nan")) if run.L[start] <= np.log(2) / len(y) else float("nan")

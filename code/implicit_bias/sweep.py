@@ -505,7 +505,7 @@ def _retried(run: Callable[[list[Member]], Recording], groups: list[list[Member]
                     break
                 if waiting.pop(k, None) is not None:
                     yield part
-        except Exception as loss:
+        except Exception as loss:  # no error of the computation, see above: the pool lost a worker
             error, lost = None, loss
         if error is not None:
             with warnings.catch_warnings(action="ignore"):  # that the other groups are given up
@@ -541,7 +541,7 @@ def _guarded(run: Callable[[list[Member]], Recording], k: int,
     """Compute group ``k`` on a worker; return its number and its part, or the error that it raised."""
     try:
         return k, run(group), None
-    except Exception as error:
+    except Exception as error:  # any: the process that asked raises it
         if isinstance(error, MNISTError):
             error = MNISTError(f"worker on {socket.gethostname()}: {error}")
         else:

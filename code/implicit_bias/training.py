@@ -44,8 +44,8 @@ _LOWEST_LOGIT = -69.0
 """Logits this far below the largest are raised to it: e^-69 is about 1e-30, far below what float32 can add
 to 1, and far above the denormal numbers that would slow every later product."""
 
-_ACTIVATION_BYTES = 1_200_000
-"""The activations of one chunk, of all members together: about what a level-2 cache holds, or a little more."""
+_ACTIVATION_BYTES = 2_400_000
+"""The activations of one chunk, of all members together: about what the caches near a core hold."""
 
 _CACHE_LINE = 16
 """Numbers in float32."""
@@ -123,7 +123,7 @@ def members_that_fit(budget: int = 1_200_000_000, width: int = 150, inputs: int 
     (default: as many as torch uses) the gradient and the activations of the smallest chunk.
     """
     parameters = width * (inputs + _CACHE_LINE)
-    per_thread = 4 * parameters + 2 * 4 * 384 * width
+    per_thread = 4 * parameters + 4 * 384 * width
     per_member = parameters * (4 + 8 + 8) + 4 * 8 * width**2 + 3 * 4 * 60_000
     return max(1, budget // (per_member + (threads or torch.get_num_threads()) * per_thread))
 
@@ -271,6 +271,8 @@ def _team(device: torch.device) -> Iterator[_Team]:
 class _Chunk:
     """What a thread reads and writes for one chunk of n images: views of the images, the weights and its buffers.
 
+    After a pass with the gradient, ``hidden`` and ``logits`` hold the gradient with respect to what they held.
+
     They are made once, since making them in each step would take Python's lock from the other threads.
     """
 
@@ -279,16 +281,16 @@ class _Chunk:
     first: Tensor  # (Km, r)
     first_gradient: Tensor  # (Km, r)
     hidden: Tensor  # (Km, n)
-    back: Tensor  # (Km, n)
+    back: Tensor  # (m, n), for one member at a time
     logits: Tensor  # (K, 10, n)
     own: Tensor  # (K, 1, n): the label's logit minus the largest
     total: Tensor  # (K, 1, n): the sum of the exponentials of the logits minus the largest
 
     def __post_init__(self) -> None:
         self.inputs_T = self.inputs.T
-        self.hidden_by_member, self.back_by_member = (  # (K, m, n)
-            layer.unflatten(0, (len(self.label), -1)) for layer in (self.hidden, self.back))
+        self.hidden_by_member = self.hidden.unflatten(0, (len(self.label), -1))  # (K, m, n)
         self.hidden_by_member_T = self.hidden_by_member.mT
+        self.members = list(zip(self.hidden_by_member, self.logits))
 
 
 class _Share:
@@ -296,17 +298,17 @@ class _Share:
 
     def __init__(self, stack: _Stack, images: _Images, gamma: float, chunks: list[tuple[slice, Tensor]],
                  own: Tensor, total: Tensor) -> None:
-        self.V, self.V_T, self.c, self.gamma = stack.V, stack.V.mT, stack.c[:, :, None], gamma
+        self.V, self.V_T, self.c, self.gamma = stack.V, list(stack.V.mT), stack.c[:, :, None], gamma
         K, m, _ = stack.first.shape
         self.gradient = tuple(torch.empty_like(parameter) for parameter in (stack.first, stack.V, stack.c))
         largest = max((len(x) for _, x in chunks), default=0)
-        hidden, back, logits = (stack.first.new_empty(K * rows * largest) for rows in (m, m, CLASSES))
+        hidden, back, logits = (stack.first.new_empty(rows * largest) for rows in (K * m, m, K * CLASSES))
         first, first_gradient = (layer.view(K * m, -1) for layer in (stack.first, self.gradient[0]))
         self.indicator = stack.first.new_full((1, 1, 1), -1.0).expand(K, 1, largest)
         self.chunks = [
             _Chunk(
                 x, images.labels[rows].expand(K, 1, -1), first[:, :x.shape[1]], first_gradient[:, :x.shape[1]],
-                hidden[:K * m * len(x)].view(K * m, -1), back[:K * m * len(x)].view(K * m, -1),
+                hidden[:K * m * len(x)].view(K * m, -1), back[:m * len(x)].view(m, -1),
                 logits[:K * CLASSES * len(x)].view(K, CLASSES, -1), own[:, :, rows], total[:, :, rows],
             )
             for rows, x in chunks
@@ -336,10 +338,10 @@ class _Share:
             delta.scatter_add_(1, chunk.label, self.indicator)
             V_gradient.baddbmm_(delta, chunk.hidden_by_member_T)
             c_gradient += delta.sum(2)
-            torch.bmm(self.V_T, delta, out=chunk.back_by_member)
-            torch.ops.aten.leaky_relu_backward.grad_input(
-                chunk.back, chunk.hidden, self.gamma, True, grad_input=chunk.back)
-            chunk.first_gradient.addmm_(chunk.back, chunk.inputs)
+            for V_T, (hidden, delta_k) in zip(self.V_T, chunk.members):  # the gradient takes the activations' place
+                torch.mm(V_T, delta_k, out=chunk.back)
+                torch.ops.aten.leaky_relu_backward.grad_input(chunk.back, hidden, self.gamma, True, grad_input=hidden)
+            chunk.first_gradient.addmm_(chunk.hidden, chunk.inputs)
 
 
 class _Pass:
