@@ -375,7 +375,7 @@ def test_a_step_can_raise_the_loss_to_the_order_of_its_size(gamma, at_zero, alph
     X = np.array([[1.0, 0.0], [1.0, 0.0], [-0.75, np.sqrt(1 - 0.75**2)]])
     run = network.gradient_descent(X, np.ones(3), np.zeros((1, 2)), [1.0], gamma, alpha, 1, at_zero=at_zero)
     assert run.L[0] == pytest.approx(np.log(2))
-    assert run.L[1] >= gamma**2 * alpha / 36
+    assert run.L[1] >= gamma**2 * alpha / 36 * (1 - TOL)
 
 
 @pytest.mark.parametrize("alpha", [0.5, 4.0, 7.9])

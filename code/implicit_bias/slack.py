@@ -276,8 +276,8 @@ def slack_prp_lower_bound(rng: np.random.Generator) -> float:
     """Search for a run on one sample that reaches ``Ĝ ≤ ε`` in fewer steps than `bounds.steps_lower_bound`."""
 
     def quotient(p):
-        alpha, eps = 10.0 ** np.clip(p[0], -1.5, 1), 10.0 ** np.clip(-abs(p[1]), -2.5, -0.4)
-        c = 10.0 ** -min(abs(p[2]), 0.5)
+        alpha, eps = 10.0 ** np.clip(p[0], -1, 1), 10.0 ** np.clip(-abs(p[1]), -2.5, -0.4)
+        c = 10.0 ** -min(abs(p[2]), 0.3)
         z1 = alpha * c * (c + (1 - c) / (1 + np.exp(-p[3]))) / 2  # φ'(0)x_1 lies in [c, 1]
         return bounds.steps_lower_bound(eps, alpha, c) / one_sample_hitting_time(eps, alpha, c, z1)
 
