@@ -68,6 +68,14 @@ def test_place_that_cannot_be_written_is_named_before_the_data_are_read(fails, t
     assert "is a folder" in fails(2, command, "--out", tmp_path)
 
 
+@pytest.mark.parametrize("command", ["sweep", "search-step-size"])
+def test_a_file_that_is_no_recording_is_not_replaced(fails, tmp_path, command):
+    precious = tmp_path / "x.json"
+    precious.write_text("{}")
+    assert "x.json" in fails(2, command, "--out", precious)
+    assert precious.read_text() == "{}"
+
+
 def test_wrong_data_are_one_line_and_status_1(fails, stand_in, tmp_path):
     file = stand_in / "MNIST" / "raw" / "t10k-labels-idx1-ubyte"
     file.write_bytes(file.read_bytes()[:-1])

@@ -41,6 +41,7 @@ def find_quarto(environment: Path) -> str | None:
         subprocess.run(command, timeout=PATIENCE, check=True, capture_output=True)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
         tried.touch()
+        print(f"that failed, which is no harm: code/book builds the same book; delete {tried} to try again", file=sys.stderr)
         return None
     return shutil.which("quarto", path=str(environment / "bin"))
 

@@ -378,7 +378,8 @@ def extras(recording: Recording) -> dict[str, Any]:
 
 def table(recording: Recording) -> str:
     """Return a benchmark as a Markdown table: seconds a step, and the ratio to the row it is compared with."""
-    lines = ["| what | members | seconds a step | ratio | against |", "|:--|--:|--:|--:|:--|"]
+    lines = ["| what | members | seconds a step | ratio | against |",
+             "|:---------------------|------:|----------:|-----:|:---------------------|"]
     for row in recording.runs:
         if "median" in row:
             ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"

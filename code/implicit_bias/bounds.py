@@ -626,6 +626,7 @@ def one_step_sigma(
 def one_step_rank_bound(rank: float, eta: float) -> float:
     """Return ``((√rank + η)/(1-η))²``: the stable rank of ``W⁽⁰⁾ + D`` if ``‖W⁽⁰⁾‖_F ≤ η ‖D‖₂`` (`lem-perturbation`).
 
+    With ``D = -α ∇L̂(W⁽⁰⁾)`` it is the bound of `thm-one-step`, with ``D = W⁽ᵗ⁾ - W⁽⁰⁾`` that of `cor-trajectory`.
     ``rank`` is the stable rank of ``D``, or a bound on it; ``eta`` is in [0, 1).
     """
     _check_in("rank", rank, 1, math.inf)

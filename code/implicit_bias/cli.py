@@ -19,7 +19,6 @@ from .recording import RecordingError, check_writable, load
 from .sweep import ALPHAS, BACKENDS, Configuration, SweepError, run_sweep, search_step_size
 
 SWEEP = PROJECT / "data" / "results" / "sweep.json"
-SEARCH = PROJECT / "data" / "results" / "step-size.json"
 
 _DEFAULT = Configuration()
 
@@ -95,15 +94,15 @@ def _parser() -> _Parser:
     search.set_defaults(run=_search)
 
     for command, out, seeds, steps, meaning in (
-        (sweep, SWEEP, len(_DEFAULT.seeds), _DEFAULT.steps, "number T of gradient descent steps"),
-        (search, SEARCH, 1, 2000, "limit on the number of gradient descent steps"),
+        (sweep, "sweep.json", len(_DEFAULT.seeds), _DEFAULT.steps, "number T of gradient descent steps"),
+        (search, "step-size.json", 1, 2000, "limit on the number of gradient descent steps"),
     ):
         command.add_argument("--seeds", type=_whole(1), default=seeds, metavar="N",
                              help=f"number of seeds of the initial weights: 0 to N-1 (default: {seeds})")
         command.add_argument("--steps", type=_whole(10), default=steps, metavar="T",
                              help=f"{meaning}, >= 10 (default: {steps})")
-        command.add_argument("--out", type=Path, default=out, metavar="FILE",
-                             help=f"recording to write, JSON (default: {_shown(out)})")
+        command.add_argument("--out", type=Path, default=Path(out), metavar="FILE",
+                             help=f"recording to write, JSON; an older recording there is replaced (default: {out})")
         _add_workers(command)
 
     figures = commands.add_parser(
@@ -190,9 +189,11 @@ def _figures(chosen: argparse.Namespace) -> None:
 
 
 def _usable(out: Path) -> None:
-    """Raise ValueError unless a file can be written at ``out``."""
+    """Raise ValueError unless a recording can be written at ``out``, or replace the one that is there."""
     try:
         check_writable(out)
+        if out.exists():
+            load(out)  # only a recording is replaced
     except RecordingError as error:
         raise ValueError(f"argument --out: {error}") from error
 
@@ -203,7 +204,7 @@ def _positive(word: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{word!r} is not a positive, finite number")
+        raise argparse.ArgumentTypeError(f"{word!r} is not a positive, finite number (separate several by spaces)")
     return value
 
 

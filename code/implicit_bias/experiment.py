@@ -24,7 +24,7 @@ TARGET = 0.05
 """Training error to be reached, as a fraction."""
 
 ALPHA = 0.5
-"""Step size: the largest of those tried with which no step throws the loss up at any sigma (see the recorded searches)."""
+"""Step size: the largest of those tried that does not throw the loss up again and again at any sigma (see the searches)."""
 
 STEPS = 420
 """T: the first step at which every seed at sigma = 0.02 is below `TARGET`, rounded up to a multiple of ten."""
@@ -136,7 +136,7 @@ def step_size_table(found: Experiment) -> str:
             first = run["first_step_below"] or "never"
             if run["diverged_at"] is not None:
                 first = f"diverged at {run['diverged_at']}"
-            lines.append(f"| {sigma:g} | {run['alpha']:g} | {first} | {run['minimum_error']:.2%} "
+            lines.append(f"| {sigma:g} | {run['alpha']:g} | {first} | {run['minimum_error']:.3%} "
                          f"| {run['loss_rises']} | {run['largest_rise']:.2g} |")
     return "\n".join(lines).replace("%", " %")
 

@@ -175,7 +175,7 @@ def _download(raw: Path, missing: list[str]) -> None:
     except (OSError, RuntimeError, EOFError, http.client.HTTPException) as error:
         raise MNISTError(
             f"{raw / missing[0]}: missing, and the download failed ({_line(error)}); connect to the network, "
-            f"or copy the four original files to {raw}, or point MNIST_ROOT at a folder that has MNIST/raw/"
+            f"or copy the four original files to {raw}, or name another folder that has MNIST/raw/ (--mnist-root, MNIST_ROOT)"
         ) from error
 
 

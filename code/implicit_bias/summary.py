@@ -101,6 +101,9 @@ RESULTS: tuple[Result, ...] = (
     Result("3.2", "thm-one-step", r"$W^{(1)}$: at most $(\frac{1+\eta}{1-\eta})^2$ times the gradient's",
            "bounds.one_step_rank_bound", "test_problem_3::test_one_step_from_weights_as_large_as_allowed",
            "slack_thm_one_step"),
+    Result("3.2", "cor-one-step", r"$\mathrm{StableRank}(W^{(1)})\le9$ on $3$-orthogonal data, likely",
+           "bounds.one_step_sigma", "test_problem_3::test_one_step_lowers_the_stable_rank_to_nine",
+           "slack_cor_one_step"),
     Result("3.2", "thm-trajectory", r"$W^{(t)}-W^{(0)}$, all $t$, all $W^{(0)}$, all step sizes",
            "bounds.trajectory_rank_bound", "test_problem_3::test_trajectory_bound_is_reached",
            "slack_thm_trajectory"),
@@ -119,12 +122,13 @@ def quotient(result: Result) -> float | None:
 
 def summary_table() -> str:
     """Return the table in Markdown, each search run on the spot. A test's name is shown with its words apart."""
+    kinds = {"thm": "Thm.", "lem": "Lem.", "prp": "Prop.", "cor": "Cor."}
     lines = ["| part | proved | in | constant computed by; guarded by the test that | quotient |",
-             "|:----|:------------------|:----|:--------------------------|------:|"]
+             "|:----|:------------------|:------|:------------------------|------:|"]
     for row in RESULTS:
         found = quotient(row)
         sentence = row.test.split("::test_")[1].replace("_", " ")
         code = row.code.split(".")[1]
-        lines.append(f"| {row.part} | {row.claim} | [-@{row.label}] | `{code}`; {sentence} "
+        lines.append(f"| {row.part} | {row.claim} | {kinds[row.label[:3]]} [-@{row.label}] | `{code}`; {sentence} "
                      f"| {'—' if found is None else f'{found:.3f}'} |")
     return "\n".join(lines)
