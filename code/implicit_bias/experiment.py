@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .figures.mnist import over_seeds, relative_rank as ratio, scales
+from .figures.mnist import over_seeds, relative_rank as ratio, scales, stable_rank_figure
 from .mnist import MNIST, PROJECT, MNISTError, load_mnist
 from .recording import Recording, RecordingError, load as load_recording, save
 from .sweep import SIGMAS, Configuration, SweepError, load_or_run, load_or_search
@@ -234,7 +234,7 @@ def seconds(sweep: Recording, sigma: float) -> float:
 
 
 def run_again(results: Path = RESULTS) -> None:
-    """Make all recordings again and move them into place once all are there.
+    """Make all recordings, and the README's picture, again and move them into place once all are there.
 
     They are made in the folder ``<results>.new``, which survives an interruption: the next call goes on from there.
 
@@ -254,8 +254,10 @@ def run_again(results: Path = RESULTS) -> None:
         save(Recording("orthogonality", {"rows": "training images", "pixels": "0 to 255"}, [found],
                        time.perf_counter() - start, {"source": data.source, "checksum": data.checksum}),
              fresh / "orthogonality.json")
-    load(fresh, group_size=len(CONFIGURATION.seeds))
-    for path in sorted(fresh.glob("*.json")):
+    made = load(fresh, group_size=len(CONFIGURATION.seeds))
+    picture = fresh / "stable-rank.svg"
+    stable_rank_figure(made.sweep).savefig(picture, metadata={"Date": None})
+    for path in (*sorted(fresh.glob("*.json")), picture):
         path.replace(results / path.name)
     fresh.rmdir()
 
