@@ -414,7 +414,7 @@ SHARP = {
     "thm_norm_growth_sharp": 0.99,
     "thm_first_rate": 0.8,
     "thm_fast_rate": 0.8,
-    "prp_lower_bound": 0.9,
+    "prp_lower_bound": 0.95,
     "thm_loss": 0.99,
     "cor_loss_simple": 0.97,
     "prp_loss_free_of_n": 0.8,

@@ -460,10 +460,10 @@ def train(
     active = list(range(len(members)))
 
     with _team(where) as team:
-        def new_pass() -> _Pass:
-            return _Pass(stack, training, gamma, chunk or chunk_size(len(active), width, where), team)
+        def new_pass(stack: _Stack, images: _Images) -> _Pass:
+            return _Pass(stack, images, gamma, chunk or chunk_size(len(active), width, where), team)
 
-        sweep = new_pass()
+        sweep = new_pass(stack, training)
         for step in range(steps + 1):
             sweep.start(gradient=step < steps)
             # Behind the shares in the threads' queue, so that whoever is done first takes it.
@@ -486,8 +486,7 @@ def train(
             done = [row for row in going
                     if step == steps or (stop_below is not None and table[row, 1] < stop_below)]
             if done:
-                size = chunk_size(len(active), width, where)
-                last = _Pass(stack.with_dead_columns(), test, gamma, size, team)
+                last = new_pass(stack.with_dead_columns(), test)
                 last.start(gradient=False)
                 _, test_error = last.result()
                 for row in done:
@@ -502,5 +501,5 @@ def train(
             if len(going) < len(active):
                 stack.keep(going)
                 active = [active[row] for row in going]
-                sweep = new_pass()
+                sweep = new_pass(stack, training)
     return [finished[k] for k in range(len(members))]
