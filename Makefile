@@ -56,10 +56,10 @@ test: setup ## run the tests (MNIST_ROOT= names the folder of the MNIST files)
 	$(PY) -m pytest
 
 experiment: setup ## run the MNIST experiment again and record it in data/results/ (resumes if interrupted)
-	$(PY) -m implicit_bias.experiment
+	$(PY) -m implicit_bias.mnist.experiment
 
 bench: setup ## measure the trainer's speed and record it in data/results/
-	$(PY) -m implicit_bias.benchmark --plot-steps 420 --out $(RESULTS)/benchmark.json
+	$(PY) -m implicit_bias.mnist.benchmark --plot-steps 420 --out $(RESULTS)/benchmark.json
 
 preview: html ## build the pages and serve them on http://localhost:8000
 	$(PY) -m http.server --directory _book --bind localhost 8000

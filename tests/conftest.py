@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from implicit_bias import mnist as mnist_module
-from implicit_bias.mnist import MNIST, load_mnist, synthetic_mnist
+from implicit_bias.mnist import data as mnist_module
+from implicit_bias.mnist.data import MNIST, load_mnist, synthetic_mnist
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +27,10 @@ def write_idx(folder: Path, data: MNIST) -> dict[str, str]:
     """Write a data set as MNIST's four files and return their MD5 sums."""
     folder.mkdir(parents=True)
     sums = {}
-    for prefix, images, labels in (("train", data.train_images, data.train_labels),
-                                   ("t10k", data.test_images, data.test_labels)):
+    for prefix, images, labels in (
+        ("train", data.train_images, data.train_labels),
+        ("t10k", data.test_images, data.test_labels),
+    ):
         n = len(labels)
         contents = {
             f"{prefix}-images-idx3-ubyte": struct.pack(">4i", 2051, n, 28, 28) + images.tobytes(),

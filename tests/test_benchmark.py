@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from implicit_bias import benchmark
-from implicit_bias.experiment import RESULTS
-from implicit_bias.mnist import synthetic_mnist
-from implicit_bias.recording import Recording, load
-from implicit_bias.training import train
+from implicit_bias.mnist import benchmark
+from implicit_bias.mnist.data import synthetic_mnist
+from implicit_bias.mnist.experiment import RESULTS
+from implicit_bias.mnist.recording import Recording, load
+from implicit_bias.mnist.trainer import train
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +28,7 @@ def test_the_benchmark_stops_if_the_loops_disagree(images, monkeypatch):
     def wrong(data, who, losses):
         losses.update({member: [1.0] * benchmark.STEPS for member in who})
         return 1.0
+
     monkeypatch.setattr(benchmark, "plain_loop", wrong)
     with pytest.raises(RuntimeError, match="disagree"):
         benchmark.measure(images, 0.5, 1, None, None)
@@ -47,8 +47,12 @@ def test_every_comparison_gives_a_time(images):
         assert benchmark.seconds_a_step(images, five) > 0
     with benchmark.no_measurements():
         assert benchmark.seconds_a_step(images, five) > 0
-    for seconds in (benchmark.bare_products(images, 5), benchmark.bare_products(images, 5, preallocated=False),
-                    benchmark.vmap_loop(images, five), benchmark.autograd_stack(images, five)):
+    for seconds in (
+        benchmark.bare_products(images, 5),
+        benchmark.bare_products(images, 5, preallocated=False),
+        benchmark.vmap_loop(images, five),
+        benchmark.autograd_stack(images, five),
+    ):
         assert seconds > 0
 
 
@@ -66,10 +70,12 @@ def test_recorded_benchmark_reaches_its_goals():
 
 
 def test_table_has_a_line_for_each_time():
-    rows = [{"name": "a", "members": 5, "seconds": [1.0], "median": 1.0, "against": None, "ratio": None},
-            {"name": "b", "members": 5, "seconds": [3.0], "median": 3.0, "against": "a", "ratio": 3.0},
-            {"name": "peak memory", "members": 1, "bytes": 7},
-            {"name": "time to the plot", "members": 5, "steps": 10, "seconds_in_all": 9.0}]
+    rows = [
+        {"name": "a", "members": 5, "seconds": [1.0], "median": 1.0, "against": None, "ratio": None},
+        {"name": "b", "members": 5, "seconds": [3.0], "median": 3.0, "against": "a", "ratio": 3.0},
+        {"name": "peak memory", "members": 1, "bytes": 7},
+        {"name": "time to the plot", "members": 5, "steps": 10, "seconds_in_all": 9.0},
+    ]
     recording = Recording("benchmark", {}, rows, 1.0)
     lines = benchmark.table(recording).splitlines()
     assert lines[2:] == ["| a | 5 | 1.000 |  |  |", "| b | 5 | 3.000 | 3.00 | a |"]

@@ -8,11 +8,10 @@ import subprocess
 import sys
 
 import pytest
-
-from implicit_bias import cli, recording
-from implicit_bias.cli import main
-from implicit_bias.mnist import synthetic_mnist
-from implicit_bias.sweep import Configuration, run_sweep
+from implicit_bias.mnist import cli, recording
+from implicit_bias.mnist.cli import main
+from implicit_bias.mnist.data import synthetic_mnist
+from implicit_bias.mnist.sweep import Configuration, run_sweep
 
 SMALL = ["--sigmas", "0.02", "0.2", "--seeds", "1", "--alpha", "0.5", "--steps", "10"]
 
@@ -20,6 +19,7 @@ SMALL = ["--sigmas", "0.02", "0.2", "--seeds", "1", "--alpha", "0.5", "--steps",
 @pytest.fixture
 def fails(capsys):
     """Run the command line, which must fail with the given status and one line; return the line."""
+
     def run(status, *words):
         try:
             found = main([str(word) for word in words])
@@ -33,25 +33,49 @@ def fails(capsys):
     return run
 
 
-@pytest.mark.parametrize("words, message", [
-    (["--sigmas", "0"], "--sigmas: '0'"), (["--sigmas", "-1"], "--sigmas: '-1'"), (["--sigmas", "nan"], "'nan'"),
-    (["--sigmas", "0.2", "inf"], "'inf'"), (["--sigmas", "much"], "'much'"), (["--sigmas"], "--sigmas"),
-    (["--sigmas", "0.2", "0.2"], "0.2 is given twice"), (["--alpha", "0"], "--alpha: '0'"),
-    (["--alpha", "nan"], "--alpha: 'nan'"), (["--alpha", "-0.5"], "--alpha: '-0.5'"), (["--steps", "9"], "--steps: '9'"),
-    (["--steps", "10.5"], "--steps: '10.5'"), (["--seeds", "0"], "--seeds: '0'"), (["--device", "abacus"], "abacus"),
-    (["--device", "meta"], "not available on this machine"), (["--device", "cuda:99"], "not available on this machine"),
-    (["--threads", "0"], "--threads: '0'"), (["--group-size", "0"], "--group-size: '0'"), (["--jobs", "0"], "--jobs: '0'"),
-    (["--backend", "mpi"], "'mpi'"), (["--address", "tcp://there:1"], "needs the backend"), (["--mystery"], "--mystery"),
-])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--sigmas", "0"], "--sigmas: '0'"),
+        (["--sigmas", "-1"], "--sigmas: '-1'"),
+        (["--sigmas", "nan"], "'nan'"),
+        (["--sigmas", "0.2", "inf"], "'inf'"),
+        (["--sigmas", "much"], "'much'"),
+        (["--sigmas"], "--sigmas"),
+        (["--sigmas", "0.2", "0.2"], "0.2 is given twice"),
+        (["--alpha", "0"], "--alpha: '0'"),
+        (["--alpha", "nan"], "--alpha: 'nan'"),
+        (["--alpha", "-0.5"], "--alpha: '-0.5'"),
+        (["--steps", "9"], "--steps: '9'"),
+        (["--steps", "10.5"], "--steps: '10.5'"),
+        (["--seeds", "0"], "--seeds: '0'"),
+        (["--device", "abacus"], "abacus"),
+        (["--device", "meta"], "not available on this machine"),
+        (["--device", "cuda:99"], "not available on this machine"),
+        (["--threads", "0"], "--threads: '0'"),
+        (["--group-size", "0"], "--group-size: '0'"),
+        (["--jobs", "0"], "--jobs: '0'"),
+        (["--backend", "mpi"], "'mpi'"),
+        (["--address", "tcp://there:1"], "needs the backend"),
+        (["--mystery"], "--mystery"),
+    ],
+)
 def test_bad_value_of_sweep_is_one_line_and_status_2(fails, tmp_path, words, message):
     assert message in fails(2, "sweep", "--out", tmp_path / "x.json", *words)
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("words, message", [
-    (["--sigma", "0"], "--sigma: '0'"), (["--alphas", "1", "-1"], "--alphas: '-1'"), (["--target", "1"], "--target: '1'"),
-    (["--target", "0"], "--target: '0'"), (["--steps", "9"], "--steps: '9'"), (["--alphas", "1", "1"], "given twice"),
-])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["--sigma", "0"], "--sigma: '0'"),
+        (["--alphas", "1", "-1"], "--alphas: '-1'"),
+        (["--target", "1"], "--target: '1'"),
+        (["--target", "0"], "--target: '0'"),
+        (["--steps", "9"], "--steps: '9'"),
+        (["--alphas", "1", "1"], "given twice"),
+    ],
+)
 def test_bad_value_of_search_is_one_line_and_status_2(fails, tmp_path, words, message):
     assert message in fails(2, "search-step-size", "--out", tmp_path / "x.json", *words)
 
@@ -87,9 +111,25 @@ def test_wrong_data_are_one_line_and_status_1(fails, stand_in, tmp_path):
 def test_absent_data_on_a_dask_worker_are_one_line_and_status_1(tmp_path):
     (tmp_path / "file").write_text("not a folder")
     done = subprocess.run(
-        [sys.executable, "-m", "implicit_bias", "sweep", *SMALL, "--mnist-root", tmp_path / "file" / "root", "--out",
-         tmp_path / "x.json", "--backend", "dask", "--jobs", "2"],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True)
+        [
+            sys.executable,
+            "-m",
+            "implicit_bias",
+            "sweep",
+            *SMALL,
+            "--mnist-root",
+            tmp_path / "file" / "root",
+            "--out",
+            tmp_path / "x.json",
+            "--backend",
+            "dask",
+            "--jobs",
+            "2",
+        ],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
     assert "train-images-idx3-ubyte: missing" in done.stderr
 
@@ -134,8 +174,26 @@ def test_seeds_count_from_zero(stand_in, tmp_path):
 
 def test_search_prints_each_step_sizes_fate(stand_in, tmp_path, capsys):
     out = tmp_path / "search.json"
-    assert main(["search-step-size", "--alphas", "0.0001", "0.5", "1e30", "--steps", "20", "--target", "0.2",
-                 "--mnist-root", str(stand_in), "--out", str(out)]) == 0
+    assert (
+        main(
+            [
+                "search-step-size",
+                "--alphas",
+                "0.0001",
+                "0.5",
+                "1e30",
+                "--steps",
+                "20",
+                "--target",
+                "0.2",
+                "--mnist-root",
+                str(stand_in),
+                "--out",
+                str(out),
+            ]
+        )
+        == 0
+    )
     first, second, third, last = capsys.readouterr().out.splitlines()
     assert "never below 0.2" in first and "below 0.2 after" in second and "diverged at step" in third
     assert str(out) in last and recording.load(out, "step-size-search").configuration["sigma"] == 0.02
@@ -166,8 +224,12 @@ def test_defaults_are_the_experiments():
 
 def test_module_runs_the_stable_interface_on_real_mnist(mnist, tmp_path):
     out = tmp_path / "sweep.json"
-    done = subprocess.run([sys.executable, "-m", "implicit_bias", "sweep", *SMALL, "--out", out],
-                          env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "implicit_bias", "sweep", *SMALL, "--out", out],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0 and done.stderr == "", done.stderr
     found = recording.load(out, "sweep")
     assert found.data == {"source": "mnist", "checksum": mnist.checksum} and len(found.runs) == 2

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from implicit_bias import experiment
-from implicit_bias.figures import mnist as figures
+from implicit_bias.figures import runs as figures
 from implicit_bias.margin import p_orthogonality
-from implicit_bias.mnist import synthetic_mnist
+from implicit_bias.mnist import experiment
+from implicit_bias.mnist.data import synthetic_mnist
+from implicit_bias.mnist.recording import differences
+from implicit_bias.mnist.sweep import Configuration, run_sweep
+from implicit_bias.mnist.trainer import Member, initial_weights, train
 from implicit_bias.rank import stable_rank
-from implicit_bias.recording import differences
 from implicit_bias.small_scale import small_scale_limit
-from implicit_bias.sweep import Configuration, run_sweep
-from implicit_bias.training import Member, initial_weights, train
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +37,7 @@ def test_recorded_sweep_is_that_of_the_book(found):
 def test_steps_are_the_first_below_the_target_rounded_up_to_ten(found):
     first = experiment.first_step(found.sweep, 0.02, "train_error", experiment.TARGET)
     assert len(first) >= 5
-    assert experiment.STEPS == -(-first.max() // 10) * 10
+    assert -(-first.max() // 10) * 10 == experiment.STEPS
     assert all(run["train_error"][-1] < experiment.TARGET for run in found.sweep.runs if run["sigma"] == 0.02)
 
 
@@ -48,8 +47,10 @@ def test_larger_step_sizes_throw_the_loss_up_and_smaller_ones_are_too_slow(found
         assert experiment.searched(found, sigma, 1.0)["largest_rise"] > 1
     for sigma in experiment.CONFIGURATION.sigmas:
         assert experiment.searched(found, sigma, 2.0)["first_step_below"] is None
-        assert (experiment.searched(found, sigma, experiment.ALPHA)["loss_rises"]
-                < experiment.searched(found, sigma, 1.0)["loss_rises"])
+        assert (
+            experiment.searched(found, sigma, experiment.ALPHA)["loss_rises"]
+            < experiment.searched(found, sigma, 1.0)["loss_rises"]
+        )
     for alpha in (0.05, 0.1, 0.2):
         assert experiment.searched(found, 0.02, alpha)["first_step_below"] is None
 
@@ -71,8 +72,9 @@ def test_first_steps_at_small_sigma_follow_the_limit_recursion(mnist, found):
     """thm-small-scale on MNIST: the recorded ratio at sigma = 0.0002 is that of the recursion without sigma."""
     (run,) = (run for run in found.sweep.runs if (run["sigma"], run["seed"]) == (0.0002, 0))
     W, b, V, _ = (np.asarray(part, float) for part in initial_weights(1.0, 0, 150, 784))
-    states = small_scale_limit(np.column_stack((W, b)), V, mnist.train_images / 255, mnist.train_labels,
-                               experiment.ALPHA, 0.05, 3)
+    states = small_scale_limit(
+        np.column_stack((W, b)), V, mnist.train_images / 255, mnist.train_labels, experiment.ALPHA, 0.05, 3
+    )
     for t, state in enumerate(states):
         limit = stable_rank(state.U[:, :-1]) / stable_rank(W)
         assert run["stable_rank"][t] / run["stable_rank"][0] == pytest.approx(limit, rel=1e-4)
@@ -85,7 +87,7 @@ def test_recorded_orthogonality(mnist, found):
     squares = (X**2).sum(1)
     assert X[kept["i"]] @ X[kept["j"]] == kept["M"]
     assert (squares.min(), squares.max(), len(X)) == (kept["R_min_squared"], kept["R_max_squared"], kept["n"])
-    assert kept["p"] == pytest.approx(squares.min()**2 / (squares.max() * len(X) * kept["M"]), rel=1e-6)
+    assert kept["p"] == pytest.approx(squares.min() ** 2 / (squares.max() * len(X) * kept["M"]), rel=1e-6)
     large = X[np.argsort(squares)[-2000:]]
     gram = large @ large.T
     np.fill_diagonal(gram, 0)
@@ -120,8 +122,12 @@ def test_other_figures_have_a_curve_for_each_sigma(small_sweep):
 
 def test_diverged_runs_are_drawn_as_such_and_counted(tmp_path):
     out = tmp_path / "sweep.json"
-    sweep = run_sweep(Configuration(sigmas=(0.02, 2.0), seeds=(0,), alpha=1e30, steps=10, width=5), synthetic_mnist(100, 0),
-                      out, progress=False)
+    sweep = run_sweep(
+        Configuration(sigmas=(0.02, 2.0), seeds=(0,), alpha=1e30, steps=10, width=5),
+        synthetic_mnist(100, 0),
+        out,
+        progress=False,
+    )
     assert all(run["diverged_at"] is not None for run in sweep.runs)
     assert "diverged" in experiment.runs_table(sweep)
     figures.stable_rank_figure(sweep), figures.training_figure(sweep), figures.singular_value_figure(sweep)

@@ -10,9 +10,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import linprog, minimize
-from scipy.stats import kstest
-
 from implicit_bias.margin import (
     gaussian_grams,
     max_margin,
@@ -24,6 +21,8 @@ from implicit_bias.margin import (
     sharp_gram,
     sharp_weights,
 )
+from scipy.optimize import linprog, minimize
+from scipy.stats import kstest
 
 SEEDS = st.integers(0, 2**32 - 1)
 

@@ -18,9 +18,8 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torchvision.datasets
-
-from implicit_bias import mnist as module
-from implicit_bias.mnist import MNISTError, load_mnist, synthetic_mnist
+from implicit_bias.mnist import data as module
+from implicit_bias.mnist.data import MNISTError, load_mnist, synthetic_mnist
 
 NAMES = sorted(module.MD5)
 
@@ -31,9 +30,11 @@ def files_in(folder: Path) -> list[str]:
 
 def downloads(monkeypatch, action):
     """Replace torchvision's download of one archive by ``action(folder, file name)``."""
+
     def download(url, folder, filename, md5):
         assert url.endswith(filename) and filename.endswith(".gz")
         action(Path(folder), filename.removesuffix(".gz"))
+
     monkeypatch.setattr(torchvision.datasets.utils, "download_and_extract_archive", download)
 
 
@@ -63,11 +64,14 @@ def test_environment_variable_names_the_root(stand_in, monkeypatch):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("damage", [
-    pytest.param(lambda content: content[:-1], id="truncated"),
-    pytest.param(lambda content: content[:-1] + bytes([content[-1] ^ 1]), id="one bit wrong"),
-    pytest.param(lambda content: b"", id="empty"),
-])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda content: content[:-1], id="truncated"),
+        pytest.param(lambda content: content[:-1] + bytes([content[-1] ^ 1]), id="one bit wrong"),
+        pytest.param(lambda content: b"", id="empty"),
+    ],
+)
 def test_damaged_file_is_refused_and_named(stand_in, name, damage):
     file = stand_in / "MNIST" / "raw" / name
     file.write_bytes(damage(file.read_bytes()))

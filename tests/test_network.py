@@ -7,7 +7,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from implicit_bias import network
 
 SEEDS = st.integers(0, 2**32 - 1)

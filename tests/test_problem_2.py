@@ -14,10 +14,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
-
-from implicit_bias import bounds, slack
-from implicit_bias.figures import margin as figures
+from implicit_bias import bounds
+from implicit_bias import searches as slack
+from implicit_bias.figures import classifiers as figures
 from implicit_bias.margin import (
     gaussian_grams,
     max_margin,
@@ -28,6 +27,7 @@ from implicit_bias.margin import (
     sharp_family,
     sharp_weights,
 )
+from scipy import stats
 
 ROUNDING = 1e-8
 SEEDS = st.integers(0, 2**32 - 1)
@@ -160,7 +160,9 @@ def test_the_ceiling_holds_and_falls_below_the_threshold(n):
 
 
 def test_the_ceiling_vanishes_below_the_threshold_as_n_grows():
-    ceilings = [bounds.gaussian_ceiling(n, round(0.8 * bounds.gaussian_threshold(n, 1.0)), 1.0) for n in (10**4, 10**6, 10**8)]
+    ceilings = [
+        bounds.gaussian_ceiling(n, round(0.8 * bounds.gaussian_threshold(n, 1.0)), 1.0) for n in (10**4, 10**6, 10**8)
+    ]
     assert ceilings[0] > 2 * ceilings[1] > 4 * ceilings[2]
 
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from implicit_bias.margin import p_orthogonality
 from implicit_bias.network import loss_gradient
 from implicit_bias.rank import (

@@ -10,9 +10,16 @@ import sys
 
 import numpy as np
 import pytest
-
-from implicit_bias import recording as module
-from implicit_bias.recording import Recording, RecordingError, check_writable, differences, load, save, significant
+from implicit_bias.mnist import recording as module
+from implicit_bias.mnist.recording import (
+    Recording,
+    RecordingError,
+    check_writable,
+    differences,
+    load,
+    save,
+    significant,
+)
 
 
 @pytest.fixture
@@ -35,7 +42,8 @@ def test_recording_says_how_it_was_made(saved):
     content = json.loads(saved.read_text())
     assert {"schema", "kind", "configuration", "data", "created", "seconds", "runs", "sha256"} <= content.keys()
     assert {"implicit_bias", "python", "torch", "numpy", "platform", "processor", "cores", "threads", "device"} <= (
-        content["environment"].keys())
+        content["environment"].keys()
+    )
     assert content["created"].endswith("+00:00")
 
 
@@ -45,12 +53,20 @@ def test_each_run_is_one_line(saved):
 
 def test_arrays_are_lists_and_what_is_not_finite_is_null(tmp_path):
     values = np.array([1.0, np.nan, np.inf, -np.inf])
-    save(Recording("sweep", {}, [{"loss": values, "test_error": float("nan"), "step": np.int64(3),
-                                  "singular_values": {0: np.ones(2)}}], 0.0), tmp_path / "x.json")
+    save(
+        Recording(
+            "sweep",
+            {},
+            [{"loss": values, "test_error": float("nan"), "step": np.int64(3), "singular_values": {0: np.ones(2)}}],
+            0.0,
+        ),
+        tmp_path / "x.json",
+    )
     text = (tmp_path / "x.json").read_text()
     assert "NaN" not in text and "Infinity" not in text
     assert load(tmp_path / "x.json").runs == [
-        {"loss": [1.0, None, None, None], "test_error": None, "step": 3, "singular_values": {"0": [1.0, 1.0]}}]
+        {"loss": [1.0, None, None, None], "test_error": None, "step": 3, "singular_values": {"0": [1.0, 1.0]}}
+    ]
 
 
 def test_what_json_cannot_hold_is_refused(tmp_path):
@@ -59,10 +75,17 @@ def test_what_json_cannot_hold_is_refused(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("old, new", [
-    ("2.302585", "2.302586"), ('"seed":1', '"seed":2'), ('"alpha":0.5', '"alpha":0.6'), ("null", "7"),
-    ('"sha256": "', '"sha256": "0'), ('"kind": "sweep"', '"kind": "benchmark"'),
-])
+@pytest.mark.parametrize(
+    "old, new",
+    [
+        ("2.302585", "2.302586"),
+        ('"seed":1', '"seed":2'),
+        ('"alpha":0.5', '"alpha":0.6'),
+        ("null", "7"),
+        ('"sha256": "', '"sha256": "0'),
+        ('"kind": "sweep"', '"kind": "benchmark"'),
+    ],
+)
 def test_edited_recording_is_refused(saved, old, new):
     text = saved.read_text()
     assert old in text
@@ -79,13 +102,16 @@ def test_recording_without_checksum_is_refused(saved):
         load(saved)
 
 
-@pytest.mark.parametrize("damage", [
-    pytest.param(lambda text: text[: len(text) // 2], id="truncated"),
-    pytest.param(lambda text: "", id="empty"),
-    pytest.param(lambda text: text.replace("1.25", "NaN"), id="NaN"),
-    pytest.param(lambda text: "\x00" * len(text), id="zeros"),
-    pytest.param(lambda text: "[" * 100_000, id="nested"),
-])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda text: text[: len(text) // 2], id="truncated"),
+        pytest.param(lambda text: "", id="empty"),
+        pytest.param(lambda text: text.replace("1.25", "NaN"), id="NaN"),
+        pytest.param(lambda text: "\x00" * len(text), id="zeros"),
+        pytest.param(lambda text: "[" * 100_000, id="nested"),
+    ],
+)
 def test_damaged_recording_is_refused(saved, damage):
     saved.write_text(damage(saved.read_text()))
     with pytest.raises(RecordingError, match=f"{saved.name}: damaged"):
@@ -138,13 +164,14 @@ def test_process_killed_while_writing_keeps_the_old_content(saved):
     before = saved.read_bytes()
     program = """if True:
         import os, signal, sys
-        from implicit_bias import recording
+        from implicit_bias.mnist import recording
         os.fsync = lambda file: os.kill(os.getpid(), signal.SIGKILL)  # the new content is written, not in place
         old = recording.load(sys.argv[1])
         recording.save(recording.Recording("sweep", {}, [], 9.0), sys.argv[1])
     """
-    killed = subprocess.run([sys.executable, "-c", program, str(saved)],
-                            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+    killed = subprocess.run(
+        [sys.executable, "-c", program, str(saved)], env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    )
     assert killed.returncode == -signal.SIGKILL
     assert saved.read_bytes() == before
     load(saved)
@@ -154,7 +181,10 @@ def test_differences_name_each_field():
     recorded = {"alpha": 0.5, "seeds": [0, 1], "steps": 500, "old": 1}
     wanted = {"alpha": 0.1, "seeds": (0, 1), "steps": 500, "new": True}
     assert differences(recorded, wanted) == [
-        "alpha: recorded 0.5, wanted 0.1", "new: recorded nothing, wanted true", "old: recorded 1, wanted nothing"]
+        "alpha: recorded 0.5, wanted 0.1",
+        "new: recorded nothing, wanted true",
+        "old: recorded 1, wanted nothing",
+    ]
     assert differences(recorded, recorded) == []
 
 
@@ -172,11 +202,18 @@ def test_rounded_error_still_tells_the_number_of_images():
 
 def test_the_whole_experiment_stays_below_two_megabytes(tmp_path):
     rng = np.random.default_rng(0)
-    runs = [{"sigma": 0.0002, "seed": seed, "step": np.arange(501), "loss": significant(rng.random(501)),
-             "train_error": significant(rng.integers(60_000, size=501) / 60_000),
-             "stable_rank": significant(100 * rng.random(501)),
-             "singular_values": {step: significant(rng.random(150)) for step in (0, 1, 50, 100, 250, 500)}}
-            for seed in range(25)]
+    runs = [
+        {
+            "sigma": 0.0002,
+            "seed": seed,
+            "step": np.arange(501),
+            "loss": significant(rng.random(501)),
+            "train_error": significant(rng.integers(60_000, size=501) / 60_000),
+            "stable_rank": significant(100 * rng.random(501)),
+            "singular_values": {step: significant(rng.random(150)) for step in (0, 1, 50, 100, 250, 500)},
+        }
+        for seed in range(25)
+    ]
     save(Recording("sweep", {}, runs, 0.0), tmp_path / "sweep.json")
     assert (tmp_path / "sweep.json").stat().st_size < 1_000_000
 

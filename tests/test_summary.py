@@ -7,8 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-
-from implicit_bias import slack
+from implicit_bias import searches as slack
 from implicit_bias.summary import RESULTS, quotient, summary_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,7 +26,20 @@ def test_row_points_to_what_exists(row):
 
 
 def test_every_part_of_the_homework_with_a_bound_is_there():
-    assert {row.part for row in RESULTS} == {"1.1", "1.2", "1.3", "1.4", "1.5", "1.6", "2.1", "2.2", "2.4", "3.1", "3.2", "3.3"}
+    assert {row.part for row in RESULTS} == {
+        "1.1",
+        "1.2",
+        "1.3",
+        "1.4",
+        "1.5",
+        "1.6",
+        "2.1",
+        "2.2",
+        "2.4",
+        "3.1",
+        "3.2",
+        "3.3",
+    }
 
 
 def test_no_search_refutes_a_theorem():

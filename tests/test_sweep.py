@@ -19,12 +19,19 @@ import numpy as np
 import pytest
 import torch
 from distributed import Client, LocalCluster
-
-from implicit_bias import recording, sweep, training
-from implicit_bias.mnist import MNISTError, synthetic_mnist
-from implicit_bias.recording import RecordingError
-from implicit_bias.sweep import Configuration, SweepError, load_or_run, load_or_search, plotted_steps, run_sweep, \
-    search_step_size
+from implicit_bias.mnist import sweep
+from implicit_bias.mnist import trainer as training
+from implicit_bias.mnist.data import MNISTError, synthetic_mnist
+from implicit_bias.mnist.recording import RecordingError
+from implicit_bias.mnist.sweep import (
+    Configuration,
+    SweepError,
+    load_or_run,
+    load_or_search,
+    plotted_steps,
+    run_sweep,
+    search_step_size,
+)
 
 CONFIGURATION = Configuration(sigmas=(0.02, 2.0), seeds=(0, 1), alpha=0.5, steps=12, width=9)
 EXACT = ("sigma", "seed", "alpha", "step", "diverged_at")
@@ -80,7 +87,9 @@ def cluster():
 
 def assert_same_runs(found, wanted):
     """The same runs in the same order, to what rounding to 7 digits and other group sizes change."""
-    assert [[run[name] for name in EXACT] for run in found.runs] == [[run[name] for name in EXACT] for run in wanted.runs]
+    assert [[run[name] for name in EXACT] for run in found.runs] == [
+        [run[name] for name in EXACT] for run in wanted.runs
+    ]
     for left, right in zip(found.runs, wanted.runs):
         for name in MEASURED:
             np.testing.assert_allclose(left[name], right[name], rtol=2e-5, err_msg=name)
@@ -96,25 +105,46 @@ def assert_clean(out):
 
 # The configuration
 
-@pytest.mark.parametrize("wrong, message", [
-    (dict(sigmas=(0.02, 0)), "sigma = 0"), (dict(sigmas=(-1,)), "sigma = -1"),
-    (dict(sigmas=(float("nan"),)), "sigma = nan"), (dict(sigmas=(float("inf"),)), "sigma = inf"),
-    (dict(sigmas=()), "at least one"), (dict(sigmas=(0.2, 0.2)), "0.2 is given twice"),
-    (dict(seeds=()), "at least one"), (dict(seeds=(1, 1)), "1 is given twice"), (dict(seeds=(-1,)), "seed = -1"),
-    (dict(seeds=(0.5,)), "seed = 0.5"), (dict(alpha=0), "alpha = 0"), (dict(alpha=float("inf")), "alpha = inf"),
-    (dict(steps=9), "steps = 9"), (dict(steps=10.5), "steps = 10.5"), (dict(gamma=0), "gamma = 0"),
-    (dict(gamma=1.01), "gamma = 1.01"), (dict(width=0), "width = 0"),
-])
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        (dict(sigmas=(0.02, 0)), "sigma = 0"),
+        (dict(sigmas=(-1,)), "sigma = -1"),
+        (dict(sigmas=(float("nan"),)), "sigma = nan"),
+        (dict(sigmas=(float("inf"),)), "sigma = inf"),
+        (dict(sigmas=()), "at least one"),
+        (dict(sigmas=(0.2, 0.2)), "0.2 is given twice"),
+        (dict(seeds=()), "at least one"),
+        (dict(seeds=(1, 1)), "1 is given twice"),
+        (dict(seeds=(-1,)), "seed = -1"),
+        (dict(seeds=(0.5,)), "seed = 0.5"),
+        (dict(alpha=0), "alpha = 0"),
+        (dict(alpha=float("inf")), "alpha = inf"),
+        (dict(steps=9), "steps = 9"),
+        (dict(steps=10.5), "steps = 10.5"),
+        (dict(gamma=0), "gamma = 0"),
+        (dict(gamma=1.01), "gamma = 1.01"),
+        (dict(width=0), "width = 0"),
+    ],
+)
 def test_configuration_out_of_range_is_refused(wrong, message):
     with pytest.raises(ValueError, match=message):
         Configuration(**wrong)
 
 
-@pytest.mark.parametrize("wrong, message", [
-    (dict(device="abacus"), "abacus"), (dict(device="meta"), "not available"), (dict(jobs=0), "jobs = 0"),
-    (dict(group_size=0), "group_size = 0"), (dict(threads=0), "threads = 0"), (dict(backend="mpi"), "'mpi'"),
-    (dict(address="tcp://there:1"), "needs the backend"),
-])
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        (dict(device="abacus"), "abacus"),
+        (dict(device="meta"), "not available"),
+        (dict(jobs=0), "jobs = 0"),
+        (dict(group_size=0), "group_size = 0"),
+        (dict(threads=0), "threads = 0"),
+        (dict(backend="mpi"), "'mpi'"),
+        (dict(address="tcp://there:1"), "needs the backend"),
+    ],
+)
 def test_workers_out_of_range_are_refused(images, out, wrong, message):
     with pytest.raises(ValueError, match=message):
         alone(CONFIGURATION, images, out, **wrong)
@@ -126,6 +156,7 @@ def test_plotted_steps_are_rounded_up():
 
 
 # One machine
+
 
 def test_every_sigma_and_seed_is_there_once_in_order(expected):
     assert [(run["sigma"], run["seed"]) for run in expected.runs] == [(0.02, 0), (0.02, 1), (2.0, 0), (2.0, 1)]
@@ -145,8 +176,15 @@ def test_recording_has_what_the_trainer_measured(images, expected):
 
 def test_recording_has_its_provenance(images, expected):
     assert expected.kind == "sweep"
-    assert {"sigmas": [0.02, 2.0], "seeds": [0, 1], "alpha": 0.5, "steps": 12, "gamma": 0.05, "width": 9,
-            "dtype": "float32"}.items() <= expected.configuration.items()
+    assert {
+        "sigmas": [0.02, 2.0],
+        "seeds": [0, 1],
+        "alpha": 0.5,
+        "steps": 12,
+        "gamma": 0.05,
+        "width": 9,
+        "dtype": "float32",
+    }.items() <= expected.configuration.items()
     assert expected.data == {"source": "synthetic", "checksum": images.checksum}
     assert expected.environment["device"] == "cpu" and expected.environment["threads"] == 1
     assert expected.seconds > 0
@@ -200,12 +238,13 @@ def test_missing_folder_is_named_before_anything_is_computed(images, tmp_path, t
 
 # Interrupted
 
+
 def test_killed_run_goes_on_from_the_finished_groups(images, expected, out, trained):
     out.write_text("an older result")
     program = """if True:
         import sys, time
-        from implicit_bias import sweep, training
-        from implicit_bias.mnist import synthetic_mnist
+        from implicit_bias.mnist import sweep, trainer as training
+        from implicit_bias.mnist.data import synthetic_mnist
 
         def slow(group, *arguments, **options):
             if group[0].sigma == 2.0:
@@ -216,8 +255,9 @@ def test_killed_run_goes_on_from_the_finished_groups(images, expected, out, trai
         configuration = sweep.Configuration(sigmas=(0.02, 2.0), seeds=(0, 1), alpha=0.5, steps=12, width=9)
         sweep.run_sweep(configuration, synthetic_mnist(200), sys.argv[1], group_size=1, threads=1, progress=False)
     """
-    running = subprocess.Popen([sys.executable, "-c", program, str(out)],
-                               env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+    running = subprocess.Popen(
+        [sys.executable, "-c", program, str(out)], env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    )
     parts = out.with_name("sweep.json.parts")
     deadline = time.monotonic() + 60
     while len(list(parts.glob("*.json"))) < 2 and time.monotonic() < deadline:
@@ -234,6 +274,7 @@ def test_killed_run_goes_on_from_the_finished_groups(images, expected, out, trai
 @pytest.fixture
 def interrupted(images, out, monkeypatch):
     """A sweep of which the first (sigma, seed) is finished; the part's file."""
+
     def stop(group, *arguments, **options):
         if group[0] != CONFIGURATION.members()[0]:
             raise KeyboardInterrupt
@@ -290,6 +331,7 @@ def test_part_of_another_step_size_is_not_used(images, out, interrupted, trained
 
 # A cluster, and workers that die
 
+
 def test_dask_cluster_gives_the_same(images, expected, out, cluster, trained):
     found = alone(CONFIGURATION, images, out, backend="dask", address=cluster.scheduler_address)
     assert len(found.groups) == 2 and trained == []  # in this process
@@ -315,7 +357,8 @@ def test_killed_dask_worker_loses_and_repeats_nothing(images, out, cluster):
     assert killed.is_set()
     assert [(run["sigma"], run["seed"]) for run in found.runs] == [(m.sigma, m.seed) for m in long.members()]
     assert sorted((m["sigma"], m["seed"]) for group in found.groups for m in group["members"]) == sorted(
-        (m.sigma, m.seed) for m in long.members())
+        (m.sigma, m.seed) for m in long.members()
+    )
 
 
 def test_dask_worker_without_data_says_so(out, tmp_path, cluster):
@@ -385,6 +428,7 @@ def test_error_of_the_computation_is_raised_at_once(tmp_path, processes):
 
 # Loaded or run
 
+
 def test_matching_recording_is_not_run_again(images, out, trained):
     made = alone(CONFIGURATION, images, out)
     trained.clear()
@@ -422,12 +466,14 @@ def test_damaged_recording_is_refused_and_kept(images, out, trained):
 
 # The search for a step size
 
+
 def test_search_records_the_first_step_below_the_target(images, out):
     found = search_step_size(0.02, (0.001, 0.5, 1e30), (0, 1), 40, images, out, target=0.2, width=9, progress=False)
     assert found.kind == "step-size-search"
     assert found.configuration["alphas"] == [0.001, 0.5, 1e30] and found.configuration["target"] == 0.2
     assert [(run["alpha"], run["seed"]) for run in found.runs] == [
-        (alpha, seed) for alpha in (0.001, 0.5, 1e30) for seed in (0, 1)]
+        (alpha, seed) for alpha in (0.001, 0.5, 1e30) for seed in (0, 1)
+    ]
     for run in found.runs:
         (direct,) = training.train([training.Member(0.02, run["seed"], run["alpha"])], images, 40, width=9)
         below = np.flatnonzero(direct.train_error < 0.2)
@@ -435,7 +481,7 @@ def test_search_records_the_first_step_below_the_target(images, out):
         assert run["diverged_at"] == direct.diverged_at
         last = run["last_step"]
         assert last == (below[0] if len(below) else direct.step[-1])
-        assert run["minimum_error"] == pytest.approx(direct.train_error[:last + 1].min())
+        assert run["minimum_error"] == pytest.approx(direct.train_error[: last + 1].min())
     fates = [(run["first_step_below"] is None, run["diverged_at"] is None) for run in found.runs]
     assert fates[::2] == [(True, True), (False, True), (True, False)]
 
@@ -448,11 +494,18 @@ def test_matching_search_is_not_run_again(images, out, trained):
     assert trained == []
 
 
-@pytest.mark.parametrize("wrong, message", [
-    (dict(alphas=(0.5, -1)), "alpha = -1"), (dict(alphas=()), "at least one"), (dict(alphas=(1, 1)), "given twice"),
-    (dict(sigma=0), "sigma = 0"), (dict(target=0), "target = 0"), (dict(target=1), "target = 1"),
-    (dict(steps=9), "steps = 9"),
-])
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        (dict(alphas=(0.5, -1)), "alpha = -1"),
+        (dict(alphas=()), "at least one"),
+        (dict(alphas=(1, 1)), "given twice"),
+        (dict(sigma=0), "sigma = 0"),
+        (dict(target=0), "target = 0"),
+        (dict(target=1), "target = 1"),
+        (dict(steps=9), "steps = 9"),
+    ],
+)
 def test_search_out_of_range_is_refused(images, out, wrong, message):
     with pytest.raises(ValueError, match=message):
         search_step_size(**dict(sigma=0.02, alphas=(0.5,), seeds=(0,), steps=10, data=images, out=out) | wrong)

@@ -7,15 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import nn
-from torch.nn.functional import cross_entropy
-
-from implicit_bias import training
-from implicit_bias.benchmark import sequential
-from implicit_bias.mnist import synthetic_mnist
+from implicit_bias.mnist import trainer as training
+from implicit_bias.mnist.benchmark import sequential
+from implicit_bias.mnist.data import synthetic_mnist
+from implicit_bias.mnist.trainer import Member, initial_weights, train
 from implicit_bias.rank import stable_rank
 from implicit_bias.small_scale import small_scale_limit
-from implicit_bias.training import Member, initial_weights, train
+from torch import nn
+from torch.nn.functional import cross_entropy
 
 GAMMA = 0.05
 SIGMAS = (0.0002, 0.002, 0.02, 0.2, 2.0)
@@ -55,7 +54,7 @@ def test_chunks_leave_out_nothing_but_zeros(images):
     loaded = training._Images.load(images.train_images, images.train_labels, live, torch.device("cpu"))
     seen = 0
     for rows, x in loaded.chunks(64):
-        assert not loaded.inputs[rows, x.shape[1]:].any()
+        assert not loaded.inputs[rows, x.shape[1] :].any()
         torch.testing.assert_close(x[:, 0], torch.ones(len(x)))
         seen += len(x)
     assert seen == len(loaded) == len(images.train_labels)
@@ -125,7 +124,10 @@ def assert_follows_plain_run(data, member, trajectory, steps):
     """
     losses, errors, ranks, model = plain_run(data, member, steps, torch.float64)
     rounded_losses, _, rounded_ranks, _ = plain_run(data, member, steps)
-    for found, rounded, true in ((trajectory.loss, rounded_losses, losses), (trajectory.stable_rank, rounded_ranks, ranks)):
+    for found, rounded, true in (
+        (trajectory.loss, rounded_losses, losses),
+        (trajectory.stable_rank, rounded_ranks, ranks),
+    ):
         allowed = 1e-5 + 10 * np.maximum.accumulate(np.abs(rounded / true - 1))
         assert allowed.max() < 1e-2
         assert (np.abs(found / true - 1) <= allowed).all()
@@ -200,8 +202,12 @@ def test_dead_pixels_count_in_the_stable_rank_and_in_the_test_error(images):
     x = torch.from_numpy(test_images).float() / 255
     error = (model(x).argmax(1) != torch.from_numpy(data.test_labels)).double().mean().item()
     assert trajectory.test_error == pytest.approx(error, abs=1.5 / len(x))
-    plain = (model(torch.from_numpy(images.test_images).float() / 255).argmax(1)
-             != torch.from_numpy(data.test_labels)).double().mean().item()
+    plain = (
+        (model(torch.from_numpy(images.test_images).float() / 255).argmax(1) != torch.from_numpy(data.test_labels))
+        .double()
+        .mean()
+        .item()
+    )
     assert error != plain  # the lit pixels matter, so the comparison above says something
 
 
@@ -242,18 +248,21 @@ def test_memory_estimate_covers_25_members():
     assert training.members_that_fit() >= 25
 
 
-@pytest.mark.parametrize("bad, words", [
-    ({"members": []}, "no members"),
-    ({"steps": 0}, "steps = 0"),
-    ({"gamma": 0.0}, "gamma = 0.0"),
-    ({"gamma": 1.5}, "gamma = 1.5"),
-    ({"width": 0}, "width = 0"),
-    ({"chunk": 0}, "chunk = 0"),
-    ({"members": [Member(0.1, 0, -1.0)]}, "alpha = -1.0"),
-    ({"members": [Member(0.1, 0, float("inf"))]}, "alpha = inf"),
-    ({"members": [Member(0.0, 0, 0.1)]}, "sigma = 0.0"),
-    ({"members": [Member(float("nan"), 0, 0.1)]}, "sigma = nan"),
-])
+@pytest.mark.parametrize(
+    "bad, words",
+    [
+        ({"members": []}, "no members"),
+        ({"steps": 0}, "steps = 0"),
+        ({"gamma": 0.0}, "gamma = 0.0"),
+        ({"gamma": 1.5}, "gamma = 1.5"),
+        ({"width": 0}, "width = 0"),
+        ({"chunk": 0}, "chunk = 0"),
+        ({"members": [Member(0.1, 0, -1.0)]}, "alpha = -1.0"),
+        ({"members": [Member(0.1, 0, float("inf"))]}, "alpha = inf"),
+        ({"members": [Member(0.0, 0, 0.1)]}, "sigma = 0.0"),
+        ({"members": [Member(float("nan"), 0, 0.1)]}, "sigma = nan"),
+    ],
+)
 def test_bad_values_are_named(images, bad, words):
     arguments = {"members": [Member(0.1, 0, 0.1)], "data": images, "steps": 2} | bad
     with pytest.raises(ValueError, match=words):
@@ -277,9 +286,13 @@ def test_small_scale_limit_is_the_limit(images):
             with torch.no_grad():
                 for parameter, slope in zip(parameters, torch.autograd.grad(loss, parameters)):
                     parameter -= alpha * slope
-        distances.append([np.abs(parameters[0].detach().numpy() / sigma - limit.U).max(),
-                          np.abs(parameters[1].detach().numpy() / sigma - limit.A).max(),
-                          np.abs(parameters[2].detach().numpy() - limit.c).max()])
+        distances.append(
+            [
+                np.abs(parameters[0].detach().numpy() / sigma - limit.U).max(),
+                np.abs(parameters[1].detach().numpy() / sigma - limit.A).max(),
+                np.abs(parameters[2].detach().numpy() - limit.c).max(),
+            ]
+        )
     for before, after in zip(distances, distances[1:]):
         assert all(b < a / 5 for a, b in zip(before, after))  # c's start sigma * zeta is felt at rate sigma
     assert max(distances[-1]) < 1e-2
@@ -289,8 +302,10 @@ def test_small_scale_limit_is_homogeneous_but_not_linear(images):
     X, labels = images.train_images[:40] / 255, images.train_labels[:40]
     rng = np.random.default_rng(1)
     U, A = rng.standard_normal((2, 4, 785)), rng.standard_normal((2, 10, 4))
+
     def last(u, a):
         return small_scale_limit(u, a, X, labels, 0.5, GAMMA, 3)[-1].U
+
     np.testing.assert_allclose(last(3 * U[0], 3 * A[0]), 3 * last(U[0], A[0]), rtol=1e-10, atol=1e-12)
     gap = last(U[0] + U[1], A[0] + A[1]) - last(U[0], A[0]) - last(U[1], A[1])
     assert np.abs(gap).max() > 1e-3

@@ -10,8 +10,8 @@ parameter, ``at_zero``, which may be any number in ``[γ, 1]``: every theorem of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -51,7 +51,7 @@ def _inputs(X: ArrayLike, W: ArrayLike, a: ArrayLike) -> tuple[Array, Array, Arr
     if a.shape[0] != W.shape[0]:
         raise ValueError(f"a has {a.shape[0]} entries and W {W.shape[0]} rows: one entry a row is needed")
     if not np.allclose(np.abs(a) * np.sqrt(a.size), 1, rtol=0, atol=1e-6):
-        raise ValueError(f"a = {a}: every entry must be ±1/√m, here ±{a.size ** -0.5:.6g}")
+        raise ValueError(f"a = {a}: every entry must be ±1/√m, here ±{a.size**-0.5:.6g}")
     return X, W, a
 
 
@@ -217,9 +217,7 @@ def _loss_gradient(X: Array, y: Array, W: Array, a: Array, gamma: float, at_zero
     return z, a[:, None] * (weights.T @ X)
 
 
-def loss_gradient(
-    X: ArrayLike, y: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float, at_zero: float = 1.0
-) -> Array:
+def loss_gradient(X: ArrayLike, y: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float, at_zero: float = 1.0) -> Array:
     """Return ``∇L̂(W) = -(1/n) Σ_i g(z_i) y_i ∇f(x_i; W)``.
 
     Parameters

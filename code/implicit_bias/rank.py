@@ -277,7 +277,9 @@ def orthogonality_defect(X: Any) -> float:
     gram = X @ X.T
     squares = np.diag(gram).copy()
     if squares.min() <= 0:
-        raise ValueError(f"row {int(squares.argmin())} of X is zero, or too small beside the others to be squared: need R_min > 0")
+        raise ValueError(
+            f"row {int(squares.argmin())} of X is zero, or too small beside the others to be squared: need R_min > 0"
+        )
     np.fill_diagonal(gram, 0.0)
     return float(len(X) * np.abs(gram).max() / squares.min())
 

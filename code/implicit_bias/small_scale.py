@@ -35,7 +35,7 @@ class SmallScaleState:
 
 
 def small_scale_limit(
-    U: np.ndarray, A: np.ndarray, X: np.ndarray, labels: np.ndarray, alpha: float, gamma: float, steps: int,
+    U: np.ndarray, A: np.ndarray, X: np.ndarray, labels: np.ndarray, alpha: float, gamma: float, steps: int
 ) -> list[SmallScaleState]:
     r"""Run the limit recursion from ``(U, A, 0)``.
 
@@ -76,8 +76,10 @@ def small_scale_limit(
     labels = np.asarray(labels)
     n, d = X.shape
     if U.shape[1] != d + 1 or A.shape[1] != U.shape[0] or labels.shape != (n,):
-        raise ValueError(f"shapes U {U.shape}, A {A.shape}, X {X.shape}, labels {labels.shape}: "
-                         "need (m, d + 1), (k, m), (n, d), (n,)")
+        raise ValueError(
+            f"shapes U {U.shape}, A {A.shape}, X {X.shape}, labels {labels.shape}: "
+            "need (m, d + 1), (k, m), (n, d), (n,)"
+        )
     if labels.min() < 0 or labels.max() >= len(A):
         raise ValueError(f"labels from {labels.min()} to {labels.max()}: need 0 to {len(A) - 1}")
     if not alpha > 0:
@@ -89,9 +91,11 @@ def small_scale_limit(
         delta = softmax(now.c) - np.eye(len(A))[labels]
         hidden = inputs @ now.U.T
         back = (delta @ now.A) * leaky_relu_derivative(hidden, gamma, at_zero=gamma)
-        states.append(SmallScaleState(
-            now.U - alpha / n * back.T @ inputs,
-            now.A - alpha / n * delta.T @ leaky_relu(hidden, gamma),
-            now.c - alpha * delta.mean(0),
-        ))
+        states.append(
+            SmallScaleState(
+                now.U - alpha / n * back.T @ inputs,
+                now.A - alpha / n * delta.T @ leaky_relu(hidden, gamma),
+                now.c - alpha * delta.mean(0),
+            )
+        )
     return states

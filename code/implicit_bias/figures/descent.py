@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -25,7 +25,6 @@ def targets(alpha: float) -> Array:
     Larger steps go further down in the same number of steps: `prp-lower-bound` suggests ``T ~ 1/(αε)``.
     """
     return np.logspace(-1, -2.5 - max(0.0, np.log10(alpha)), 11)
-
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Example:
     c: float
 
 
-@lru_cache(maxsize=None)
+@cache
 def example() -> Example:
     """Return 40 samples in dimension 5 with a narrow margin, and a network of 8 neurons."""
     rng = np.random.default_rng(2)
@@ -132,7 +131,7 @@ def run(alphas: tuple[float, float] = (1.0, 100.0), steps: int = 10000) -> Figur
     return fig
 
 
-@lru_cache(maxsize=None)
+@cache
 def first_times(alpha: float) -> Array:
     """Return, for each of `targets`, the first ``t`` with ``Ĝ(W^{(t)}) ≤ ε`` on `example`.
 
@@ -144,7 +143,7 @@ def first_times(alpha: float) -> Array:
     e, eps = example(), targets(alpha)
     limit = bounds.steps_fast_rate(eps[-1], alpha, e.c, float(np.linalg.norm(e.W0)))
     path = network.gradient_descent(e.X, e.y, e.W0, e.a, e.gamma, alpha, limit, stop_at=eps[-1])
-    return np.array([np.argmax(path.G <= target) for target in eps])
+    return np.array([np.argmax(target >= path.G) for target in eps])
 
 
 def hitting_slope(alpha: float) -> float:

@@ -7,8 +7,8 @@ figures' text comes out as large as the caption's.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Iterator
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -42,8 +42,9 @@ _RC = {
 }
 
 # Read when a figure is saved, which is after its style's context: the same file for the same figure, and fonts as outlines.
-mpl.rcParams.update({"savefig.facecolor": "white", "svg.hashsalt": "implicit-bias", "svg.fonttype": "path",
-                     "pdf.fonttype": 42})
+mpl.rcParams.update(
+    {"savefig.facecolor": "white", "svg.hashsalt": "implicit-bias", "svg.fonttype": "path", "pdf.fonttype": 42}
+)
 
 
 def curve(k: int) -> dict:

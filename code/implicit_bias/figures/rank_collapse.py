@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from .. import bounds
 from ..network import gradient_descent, loss_gradient, output_weights
 from ..rank import (
-    activation_spread,
     expected_stable_rank,
     extremal_network,
     gaussian_gradient_rank,
@@ -103,7 +102,9 @@ def one_step(
             x = np.geomspace(sigmas[0], 0.6 * limit, 80)
             bound = [bounds.one_step_rank_bound(rank, v / limit) for v in x]
             axes.plot(x, bound, color=COLORS[k], linewidth=2.2, alpha=0.6, label="bound" if k == 0 else None)
-        axes.axhline(bounds.ONE_STEP_CONSTANT, color="black", linewidth=0.8, label=f"$C = {bounds.ONE_STEP_CONSTANT:.0f}$")
+        axes.axhline(
+            bounds.ONE_STEP_CONSTANT, color="black", linewidth=0.8, label=f"$C = {bounds.ONE_STEP_CONSTANT:.0f}$"
+        )
         axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel=r"$\mathrm{StableRank}(W^{(1)})$")
         axes.legend(loc="lower right")
     return fig
@@ -135,7 +136,10 @@ def trajectory(
             X, y, W0, a = extremal_network(2, 12)
             run = gradient_descent(X, y, W0, a, gamma, alpha, steps, record_rank=True)
             right.plot(t, run.rank_of_change[1:], label=rf"$\alpha={alpha:g}$", markevery=marks, **curve(k))
-        for axes, value, title in [(left, theta, r"$\theta=1/3$, Gaussian start"), (right, 0, r"$\theta=0$, worst start")]:
+        for axes, value, title in [
+            (left, theta, r"$\theta=1/3$, Gaussian start"),
+            (right, 0, r"$\theta=0$, worst start"),
+        ]:
             axes.axhline(bounds.trajectory_rank_bound(value, gamma), color="black", linewidth=0.9, label="bound")
             axes.set(xscale="log", xlabel="$t$", title=title)
         left.set_ylabel(r"$\mathrm{StableRank}(W^{(t)}-W^{(0)})$")
@@ -158,14 +162,31 @@ def sharp_limits(gamma: float = 0.05, counts: Sequence[int] = (1, 4, 16, 64), se
             _band(left, widths, ranks, k, f"$n={n}$")
             left.axhline(gaussian_gradient_rank(np.ones(n), gamma), color=COLORS[k], linewidth=0.8, linestyle=":")
         left.axhline(gaussian_spread(gamma), color="black", linewidth=0.9)
-        left.set(xscale="log", xlabel="$m$", ylabel=r"$\mathrm{StableRank}(\nabla\widehat{L})$", title="Gaussian weights")
+        left.set(
+            xscale="log", xlabel="$m$", ylabel=r"$\mathrm{StableRank}(\nabla\widehat{L})$", title="Gaussian weights"
+        )
         left.legend(loc="center right", bbox_to_anchor=(1.0, 0.27), ncols=2)
         slopes = np.geomspace(0.02, 1, 100)
-        right.plot(slopes, [bounds.spread_bound(v) for v in slopes], color="black", linewidth=1.2, label=r"$(1+\gamma)^2/4\gamma$")
-        right.plot(slopes, [gaussian_spread(v) for v in slopes], color=COLORS[1], linestyle="--", label=r"$\kappa_\infty$")
+        right.plot(
+            slopes,
+            [bounds.spread_bound(v) for v in slopes],
+            color="black",
+            linewidth=1.2,
+            label=r"$(1+\gamma)^2/4\gamma$",
+        )
+        right.plot(
+            slopes, [gaussian_spread(v) for v in slopes], color=COLORS[1], linestyle="--", label=r"$\kappa_\infty$"
+        )
         worst = {1 / (n - 1): extremal_network(1, n) for n in (2, 3, 4, 6, 10, 20, 40)}
         exact = [stable_rank(loss_gradient(X, y, W, a, v)) for v, (X, y, W, a) in worst.items()]
         right.plot(list(worst), exact, linestyle="none", marker="o", color=COLORS[0], label="worst weights")
-        right.set(xscale="log", yscale="log", yticks=[1, 2, 5, 10], yticklabels=["1", "2", "5", "10"], xlabel=r"$\gamma$", title="Adversarial weights")
+        right.set(
+            xscale="log",
+            yscale="log",
+            yticks=[1, 2, 5, 10],
+            yticklabels=["1", "2", "5", "10"],
+            xlabel=r"$\gamma$",
+            title="Adversarial weights",
+        )
         right.legend(loc="upper right")
     return fig

@@ -13,10 +13,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..recording import Recording
-from ..sweep import plotted_steps
+from ..mnist.recording import Recording
+from ..mnist.sweep import plotted_steps
 from .style import curve, figure
-
 
 _RATIOS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -60,8 +59,14 @@ def _band(axes: Axes, x: np.ndarray, values: np.ndarray, k: int, label: str, mar
     middle = np.full(len(x), np.nan)
     middle[some] = np.nanmedian(values[:, some], axis=0)
     axes.plot(x, middle, label=label, **style)
-    axes.fill_between(x[some], np.nanmin(values[:, some], 0), np.nanmax(values[:, some], 0),
-                      color=style["color"], alpha=0.2, linewidth=0)
+    axes.fill_between(
+        x[some],
+        np.nanmin(values[:, some], 0),
+        np.nanmax(values[:, some], 0),
+        color=style["color"],
+        alpha=0.2,
+        linewidth=0,
+    )
     lost = some & ~complete
     if marked and lost.any():
         axes.plot(x[lost], middle[lost], "x", color="black", markersize=9)
@@ -104,7 +109,7 @@ def _curves(axes: Axes, recording: Recording, name: str, scale: Callable[[dict],
         values = np.full((len(rows), steps), np.nan)
         for row, run in zip(values, rows):
             kept = np.array(run[name][1:]) / scale(run)
-            row[:len(kept)] = kept
+            row[: len(kept)] = kept
         _band(axes, t, values, k, rf"$\sigma = {sigma:g}$", marked=False)
     axes.set_xlim(0.9, 1.1 * steps)
     axes.set_xscale("log")
@@ -142,8 +147,11 @@ def singular_value_figure(recording: Recording) -> Figure:
     with figure(1, len(sigmas), height=2.7, sharey=True) as (fig, panels):
         for axes, sigma in zip(panels, sigmas):
             for k, (step, label) in enumerate(((0, "$t = 0$"), (steps, f"$t = T = {steps}$"))):
-                rows = [run["singular_values"][str(step)] for run in recording.runs
-                        if run["sigma"] == sigma and str(step) in run["singular_values"]]
+                rows = [
+                    run["singular_values"][str(step)]
+                    for run in recording.runs
+                    if run["sigma"] == sigma and str(step) in run["singular_values"]
+                ]
                 if not rows:
                     continue
                 values = np.array(rows) / np.array(rows)[:, :1]

@@ -1,7 +1,7 @@
 """What the trainer's speed is, and what each of its tricks is worth.
 
 Everything is measured in one run with interleaved repetitions, because machines are shared and their clocks
-drift: the medians' ratios mean something, the seconds alone less. ``python -m implicit_bias.benchmark`` prints
+drift: the medians' ratios mean something, the seconds alone less. ``python -m implicit_bias.mnist.benchmark`` prints
 the table and, with ``--out``, records it.
 
 The yardsticks are the trainer's own two matrix products (the same shapes, chunks and threads, nothing else), the loop
@@ -33,11 +33,11 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from . import training
-from .mnist import CLASSES, MNIST, MNISTError, load_mnist, synthetic_mnist
+from . import trainer
+from .data import CLASSES, MNIST, MNISTError, load_mnist, synthetic_mnist
 from .recording import Recording, check_writable, save
 from .sweep import SIGMAS
-from .training import Member, initial_weights
+from .trainer import Member, initial_weights
 
 WIDTH, GAMMA = 150, 0.05
 STEPS = 4
@@ -54,8 +54,9 @@ def members(count: int, alpha: float) -> list[Member]:
 def seconds_a_step(data: MNIST, who: list[Member], **options) -> float:
     """Return the trainer's seconds a step, measurements included, setting up and the test set left out."""
     ticks: list[float] = []
-    training.train(who, data, STEPS, gamma=GAMMA, width=WIDTH, progress=lambda _: ticks.append(time.perf_counter()),
-                   **options)
+    trainer.train(
+        who, data, STEPS, gamma=GAMMA, width=WIDTH, progress=lambda _: ticks.append(time.perf_counter()), **options
+    )
     return (ticks[-2] - ticks[0]) / (len(ticks) - 2)
 
 
@@ -65,12 +66,12 @@ def bare_products(data: MNIST, count: int, preallocated: bool = True, all_column
     They are the trainer's own, in its shapes; with ``all_columns``, those of a trainer that only leaves out the
     columns that are zero in every image.
     """
-    live, _ = training.column_order(data.train_images)
-    images = training._Images.load(data.train_images, data.train_labels, live, _CPU)
+    live, _ = trainer.column_order(data.train_images)
+    images = trainer._Images.load(data.train_images, data.train_labels, live, _CPU)
     if all_columns:
         images.reach = [images.inputs.shape[1]] * len(images)
     first = 0.02 * torch.randn(count * WIDTH, images.inputs.shape[1], generator=torch.Generator().manual_seed(0))
-    chunks = list(images.chunks(training.chunk_size(count, WIDTH, _CPU)))
+    chunks = list(images.chunks(trainer.chunk_size(count, WIDTH, _CPU)))
 
     def share(mine: list[tuple[slice, torch.Tensor]]) -> Callable[[], None]:
         buffer, gradient = first.new_empty(count * WIDTH * len(chunks[0][1])), torch.empty_like(first)
@@ -78,16 +79,17 @@ def bare_products(data: MNIST, count: int, preallocated: bool = True, all_column
         def products() -> None:
             for _, x in mine:
                 if preallocated:
-                    hidden = buffer[:count * WIDTH * len(x)].view(count * WIDTH, len(x))
-                    torch.mm(first[:, :x.shape[1]], x.T, out=hidden)
-                    torch.mm(hidden, x, out=gradient[:, :x.shape[1]])
+                    hidden = buffer[: count * WIDTH * len(x)].view(count * WIDTH, len(x))
+                    torch.mm(first[:, : x.shape[1]], x.T, out=hidden)
+                    torch.mm(hidden, x, out=gradient[:, : x.shape[1]])
                 else:
-                    torch.mm(torch.mm(first[:, :x.shape[1]], x.T), x)
+                    torch.mm(torch.mm(first[:, : x.shape[1]], x.T), x)
+
         return products
 
     seconds = []
-    with training._team(_CPU) as team:
-        shares = [share(chunks[k::team.size]) for k in range(team.size)]
+    with trainer._team(_CPU) as team:
+        shares = [share(chunks[k :: team.size]) for k in range(team.size)]
         for _ in range(STEPS - 1):
             start = time.perf_counter()
             list(team.start(lambda work: work(), shares))
@@ -153,17 +155,17 @@ def vmap_loop(data: MNIST, who: list[Member]) -> float:
 
 def autograd_stack(data: MNIST, who: list[Member]) -> float:
     """Train the stack in the trainer's chunks and threads but with PyTorch's autograd; return the seconds a step."""
-    live, dead = training.column_order(data.train_images)
-    images = training._Images.load(data.train_images, data.train_labels, live, _CPU)
-    stack = training._Stack(who, live, dead, WIDTH, _CPU)
+    live, dead = trainer.column_order(data.train_images)
+    images = trainer._Images.load(data.train_images, data.train_labels, live, _CPU)
+    stack = trainer._Stack(who, live, dead, WIDTH, _CPU)
     parameters = [value.requires_grad_() for value in (stack.first, stack.V, stack.c)]
-    chunks = list(images.chunks(training.chunk_size(len(who), WIDTH, _CPU)))
+    chunks = list(images.chunks(trainer.chunk_size(len(who), WIDTH, _CPU)))
     rate = stack.alpha / len(images)
 
     def gradient(mine: list[tuple[slice, torch.Tensor]]) -> list[torch.Tensor]:
         total = [torch.zeros_like(value) for value in parameters]
         for rows, x in mine:
-            hidden = nn.functional.leaky_relu(stack.first.view(len(who) * WIDTH, -1)[:, :x.shape[1]] @ x.T, GAMMA)
+            hidden = nn.functional.leaky_relu(stack.first.view(len(who) * WIDTH, -1)[:, : x.shape[1]] @ x.T, GAMMA)
             logits = torch.baddbmm(stack.c[:, :, None], stack.V, hidden.view(len(who), WIDTH, len(x)))
             loss = cross_entropy(logits, images.labels[rows].expand(len(who), -1), reduction="sum")
             for sum_, part in zip(total, torch.autograd.grad(loss, parameters)):
@@ -171,10 +173,10 @@ def autograd_stack(data: MNIST, who: list[Member]) -> float:
         return total
 
     seconds = []
-    with training._team(_CPU) as team:
+    with trainer._team(_CPU) as team:
         for _ in range(STEPS):
             start = time.perf_counter()
-            parts = list(team.start(gradient, [chunks[k::team.size] for k in range(team.size)]))
+            parts = list(team.start(gradient, [chunks[k :: team.size] for k in range(team.size)]))
             with torch.no_grad():
                 for value, *of_threads in zip(parameters, *parts):
                     value -= rate.view(-1, *(1,) * (value.dim() - 1)) * sum(of_threads)
@@ -192,44 +194,50 @@ def without_dead_columns_left_out(data: MNIST) -> MNIST:
 @contextmanager
 def images_unsorted() -> Iterator[None]:
     """Let every chunk read all columns that are lit in some image, as if the images were in no order."""
-    def chunks(images: training._Images, size: int) -> Iterator[tuple[slice, torch.Tensor]]:
+
+    def chunks(images: trainer._Images, size: int) -> Iterator[tuple[slice, torch.Tensor]]:
         for start in range(0, len(images), size):
             rows = slice(start, min(start + size, len(images)))
             yield rows, images.inputs[rows]
-    with mock.patch.object(training._Images, "chunks", chunks):
+
+    with mock.patch.object(trainer._Images, "chunks", chunks):
         yield
 
 
 @contextmanager
 def threads_share_operations() -> Iterator[None]:
     """Let all threads work on each operation together, as PyTorch does, instead of each on its own chunks."""
+
     @contextmanager
-    def team(device: torch.device) -> Iterator[training._Team]:
+    def team(device: torch.device) -> Iterator[trainer._Team]:
         threads = (torch.get_num_threads(),)
         with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=threads) as pool:
-            yield training._Team(pool, 1)
-    with mock.patch.object(training, "_team", team):
+            yield trainer._Team(pool, 1)
+
+    with mock.patch.object(trainer, "_team", team):
         yield
 
 
 def shared_chunk(count: int) -> int:
     """Return a chunk for threads that share it: as many images as they have in their own chunks together."""
-    return torch.get_num_threads() * training.chunk_size(count, WIDTH, _CPU)
+    return torch.get_num_threads() * trainer.chunk_size(count, WIDTH, _CPU)
 
 
 @contextmanager
 def denormals_let_through() -> Iterator[None]:
     """Let the softmax underflow to denormal numbers, as a plain softmax does."""
-    with mock.patch.object(training, "_LOWEST_LOGIT", -1e30):
+    with mock.patch.object(trainer, "_LOWEST_LOGIT", -1e30):
         yield
 
 
 @contextmanager
 def no_measurements() -> Iterator[None]:
     """Leave out the singular values at every step."""
-    def ones(stack: training._Stack, which: slice) -> torch.Tensor:
+
+    def ones(stack: trainer._Stack, which: slice) -> torch.Tensor:
         return torch.ones(stack.first[which].shape[:2], dtype=torch.float64)
-    with mock.patch.object(training._Stack, "singular_values", ones):
+
+    with mock.patch.object(trainer._Stack, "singular_values", ones):
         yield
 
 
@@ -237,9 +245,9 @@ def _peak_memory(count: int, alpha: float, root: str | None, send) -> None:
     """Send the most bytes that training ``count`` members holds above its images, sampled every 2 ms in a fresh process."""
     data = _data(root)
     process, peak, done = psutil.Process(), [0], threading.Event()
-    training.train(members(1, alpha), data, 1, gamma=GAMMA, width=WIDTH, chunk=1024)  # what libraries allocate once
+    trainer.train(members(1, alpha), data, 1, gamma=GAMMA, width=WIDTH, chunk=1024)  # what libraries allocate once
     live = int(data.train_images.any(axis=0).sum())
-    images = 4 * (len(data.train_labels) * training._padded(live) + len(data.test_labels) * training._padded(784))
+    images = 4 * (len(data.train_labels) * trainer._padded(live) + len(data.test_labels) * trainer._padded(784))
     before = process.memory_info().rss
 
     def watch() -> None:
@@ -248,7 +256,7 @@ def _peak_memory(count: int, alpha: float, root: str | None, send) -> None:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    training.train(members(count, alpha), data, 2, gamma=GAMMA, width=WIDTH)
+    trainer.train(members(count, alpha), data, 2, gamma=GAMMA, width=WIDTH)
     done.set()
     watcher.join()
     send.send(peak[0] - before - images)
@@ -280,8 +288,10 @@ def time_to_plot(alpha: float, steps: int, root: str | None) -> float:
         out = Path(folder) / "sweep.json"
         where = ["--mnist-root", root] if root else []
         start = time.perf_counter()
-        for command in (["sweep", "--seeds", "1", "--alpha", str(alpha), "--steps", str(steps), "--out", str(out), *where],
-                        ["figures", "--recording", str(out), "--out", folder]):
+        for command in (
+            ["sweep", "--seeds", "1", "--alpha", str(alpha), "--steps", str(steps), "--out", str(out), *where],
+            ["figures", "--recording", str(out), "--out", folder],
+        ):
             subprocess.run([sys.executable, "-m", "implicit_bias", *command], check=True, capture_output=True)
         return time.perf_counter() - start
 
@@ -307,33 +317,44 @@ def measure(data: MNIST, alpha: float, repetitions: int, root: str | None, plot_
         def patched() -> float:
             with context():
                 return work()
+
         return patched
 
     jobs: dict[str, tuple[int, str | None, Callable[[], float]]] = {
         "stacked trainer": (5, None, lambda: seconds_a_step(data, five)),
         "bare matrix products": (5, "stacked trainer", lambda: bare_products(data, 5)),
-        "products, threads sharing each": (5, "stacked trainer",
-                                           with_(threads_share_operations, lambda: bare_products(data, 5))),
+        "products, threads sharing each": (
+            5,
+            "stacked trainer",
+            with_(threads_share_operations, lambda: bare_products(data, 5)),
+        ),
         "products of all live columns": (5, "stacked trainer", lambda: bare_products(data, 5, all_columns=True)),
         "plain PyTorch loop": (5, "stacked trainer", lambda: plain_loop(data, five, losses)),
         "torch.func.vmap": (5, "stacked trainer", lambda: vmap_loop(data, five)),
         "one member": (1, "stacked trainer", lambda: seconds_a_step(data, five[:1])),
         "25 members": (25, "stacked trainer", lambda: seconds_a_step(data, members(25, alpha))),
         "without stacking": (5, "stacked trainer", lambda: sum(seconds_a_step(data, [member]) for member in five)),
-        "threads sharing each operation": (5, "stacked trainer", with_(
-            threads_share_operations, lambda: seconds_a_step(data, five, chunk=shared_chunk(5)))),
+        "threads sharing each operation": (
+            5,
+            "stacked trainer",
+            with_(threads_share_operations, lambda: seconds_a_step(data, five, chunk=shared_chunk(5))),
+        ),
         "without closed-form gradients": (5, "stacked trainer", lambda: autograd_stack(data, five)),
-        "without chunks": (5, "stacked trainer", lambda: seconds_a_step(
-            data, five, chunk=-(-len(data.train_labels) // torch.get_num_threads()))),
+        "without chunks": (
+            5,
+            "stacked trainer",
+            lambda: seconds_a_step(data, five, chunk=-(-len(data.train_labels) // torch.get_num_threads())),
+        ),
         "products without buffers": (5, "bare matrix products", lambda: bare_products(data, 5, preallocated=False)),
         "without sorting": (5, "stacked trainer", with_(images_unsorted, lambda: seconds_a_step(data, five))),
-        "with the dead columns": (5, "without sorting",
-                                  with_(images_unsorted, lambda: seconds_a_step(lit, five))),
+        "with the dead columns": (5, "without sorting", with_(images_unsorted, lambda: seconds_a_step(lit, five))),
         "sigma = 2 alone": (5, None, lambda: seconds_a_step(data, large)),
-        "sigma = 2 with denormals": (5, "sigma = 2 alone",
-                                     with_(denormals_let_through, lambda: seconds_a_step(data, large))),
-        "without the stable rank": (5, "stacked trainer",
-                                    with_(no_measurements, lambda: seconds_a_step(data, five))),
+        "sigma = 2 with denormals": (
+            5,
+            "sigma = 2 alone",
+            with_(denormals_let_through, lambda: seconds_a_step(data, large)),
+        ),
+        "without the stable rank": (5, "stacked trainer", with_(no_measurements, lambda: seconds_a_step(data, five))),
     }
     seconds: dict[str, list[float]] = {name: [] for name in jobs}
     with tqdm(total=repetitions * len(jobs), unit="run") as bar:
@@ -343,23 +364,37 @@ def measure(data: MNIST, alpha: float, repetitions: int, root: str | None, plot_
                 gc.collect()
                 seconds[name].append(work())
                 bar.update()
-    for trajectory in training.train(five, data, STEPS - 1, gamma=GAMMA, width=WIDTH):
+    for trajectory in trainer.train(five, data, STEPS - 1, gamma=GAMMA, width=WIDTH):
         if not np.allclose(trajectory.loss, losses[trajectory.member], rtol=1e-4):
-            raise RuntimeError(f"{trajectory.member}: the trainer and the plain loop disagree: "
-                               f"{trajectory.loss} and {losses[trajectory.member]}")
+            raise RuntimeError(
+                f"{trajectory.member}: the trainer and the plain loop disagree: "
+                f"{trajectory.loss} and {losses[trajectory.member]}"
+            )
     rows = [
         {
-            "name": name, "members": count, "seconds": seconds[name], "median": float(np.median(seconds[name])),
+            "name": name,
+            "members": count,
+            "seconds": seconds[name],
+            "median": float(np.median(seconds[name])),
             "against": against,
-            "ratio": None if against is None else
-            float(np.median(np.array(seconds[name]) / np.array(seconds[against]))),
+            "ratio": None
+            if against is None
+            else float(np.median(np.array(seconds[name]) / np.array(seconds[against]))),
         }
         for name, (count, against, _) in jobs.items()
     ]
-    rows += [{"name": "peak memory", "members": count, "bytes": peak_memory(count, alpha, root)} for count in (1, 5, 25)]
+    rows += [
+        {"name": "peak memory", "members": count, "bytes": peak_memory(count, alpha, root)} for count in (1, 5, 25)
+    ]
     if plot_steps is not None:
-        rows.append({"name": "time to the plot", "members": 5, "steps": plot_steps,
-                     "seconds_in_all": time_to_plot(alpha, plot_steps, root)})
+        rows.append(
+            {
+                "name": "time to the plot",
+                "members": 5,
+                "steps": plot_steps,
+                "seconds_in_all": time_to_plot(alpha, plot_steps, root),
+            }
+        )
     return rows
 
 
@@ -378,34 +413,53 @@ def extras(recording: Recording) -> dict[str, Any]:
 
 def table(recording: Recording) -> str:
     """Return a benchmark as a Markdown table: seconds a step, and the ratio to the row it is compared with."""
-    lines = ["| what | members | seconds a step | ratio | against |",
-             "|:---------------------|------:|----------:|-----:|:---------------------|"]
+    lines = [
+        "| what | members | seconds a step | ratio | against |",
+        "|:---------------------|------:|----------:|-----:|:---------------------|",
+    ]
     for row in recording.runs:
         if "median" in row:
             ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
-            lines.append(f"| {row['name']} | {row['members']} | {row['median']:.3f} | {ratio} | {row['against'] or ''} |")
+            lines.append(
+                f"| {row['name']} | {row['members']} | {row['median']:.3f} | {ratio} | {row['against'] or ''} |"
+            )
     return "\n".join(lines)
 
 
 def main() -> None:
     """Measure, print the table and, if asked to, record it."""
-    parser = argparse.ArgumentParser(prog="python -m implicit_bias.benchmark", description=__doc__.split("\n\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m implicit_bias.mnist.benchmark", description=__doc__.split("\n\n")[0]
+    )
     parser.add_argument("--out", type=Path, help="file that the recording is written to (default: only print)")
     parser.add_argument("--mnist-root", help="folder of the MNIST files (default: $MNIST_ROOT, then data/)")
     parser.add_argument("--alpha", type=float, default=0.5, help="step size (default: %(default)s)")
     parser.add_argument("--repetitions", type=int, default=5, help="interleaved repetitions (default: %(default)s)")
-    parser.add_argument("--plot-steps", type=int,
-                        help="also time the whole way to the required plot with this T (default: left out)")
+    parser.add_argument(
+        "--plot-steps", type=int, help="also time the whole way to the required plot with this T (default: left out)"
+    )
     options = parser.parse_args()
     if options.out is not None:
         check_writable(options.out)
     start = time.perf_counter()
     data = _data(options.mnist_root)
     rows = measure(data, options.alpha, options.repetitions, options.mnist_root, options.plot_steps)
-    configuration = {"sigmas": SIGMAS, "alpha": options.alpha, "width": WIDTH, "gamma": GAMMA,
-                     "repetitions": options.repetitions, "steps": STEPS, "plot_steps": options.plot_steps}
-    recording = Recording("benchmark", configuration, rows, time.perf_counter() - start,
-                          {"source": data.source, "checksum": data.checksum})
+    configuration = {
+        "sigmas": SIGMAS,
+        "alpha": options.alpha,
+        "width": WIDTH,
+        "gamma": GAMMA,
+        "repetitions": options.repetitions,
+        "steps": STEPS,
+        "plot_steps": options.plot_steps,
+    }
+    recording = Recording(
+        "benchmark",
+        configuration,
+        rows,
+        time.perf_counter() - start,
+        {"source": data.source, "checksum": data.checksum},
+    )
     print(table(recording))
     for row in rows:
         if "bytes" in row:

@@ -29,10 +29,11 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from . import mnist, recording, training
-from .mnist import MNIST, MNISTError, load_mnist
+from . import data as mnist_data
+from . import recording, trainer
+from .data import MNIST, MNISTError, load_mnist
 from .recording import DIGITS, Recording, RecordingError, significant
-from .training import ENGINE_VERSION, Member, Trajectory
+from .trainer import ENGINE_VERSION, Member, Trajectory
 
 SIGMAS = (0.0002, 0.002, 0.02, 0.2, 2.0)
 """The homework's standard deviations of the initial weights."""
@@ -120,7 +121,7 @@ def plotted_steps(steps: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Job:
-    """What is done to each member of a group: the arguments of `training.train` that change the result."""
+    """What is done to each member of a group: the arguments of `trainer.train` that change the result."""
 
     steps: int
     gamma: float
@@ -235,8 +236,16 @@ def run_sweep(
     SweepError
         If the workers die `ATTEMPTS` times, or the cluster cannot be reached.
     """
-    return _record("sweep", configuration.members(), configuration.job(tf32), configuration.description(tf32),
-                   _sweep_row, data, Path(out), Workers(**workers))
+    return _record(
+        "sweep",
+        configuration.members(),
+        configuration.job(tf32),
+        configuration.description(tf32),
+        _sweep_row,
+        data,
+        Path(out),
+        Workers(**workers),
+    )
 
 
 def search_step_size(
@@ -286,10 +295,7 @@ def search_step_size(
 
 
 def load_or_run(
-    configuration: Configuration,
-    out: str | Path,
-    data: MNIST | str | Path | None = None,
-    **options: Any,
+    configuration: Configuration, out: str | Path, data: MNIST | str | Path | None = None, **options: Any
 ) -> Recording:
     """Return the recorded sweep if its configuration is the one asked for; otherwise say what differs and run it.
 
@@ -309,8 +315,7 @@ def load_or_run(
     """
     path = Path(out)
     wanted = configuration.description(options.get("tf32", False))
-    return (_matching("sweep", path, wanted, data)
-            or run_sweep(configuration, data, path, **options))
+    return _matching("sweep", path, wanted, data) or run_sweep(configuration, data, path, **options)
 
 
 def load_or_search(
@@ -328,14 +333,31 @@ def load_or_search(
 
     As `load_or_run`, for `search_step_size`.
     """
-    _, _, wanted = _search(sigma, alphas, seeds, steps, target, options.get("gamma", 0.05),
-                           options.get("width", 150), options.get("tf32", False))
-    return (_matching("step-size-search", Path(out), wanted, data)
-            or search_step_size(sigma, alphas, seeds, steps, data, out, target=target, **options))
+    _, _, wanted = _search(
+        sigma,
+        alphas,
+        seeds,
+        steps,
+        target,
+        options.get("gamma", 0.05),
+        options.get("width", 150),
+        options.get("tf32", False),
+    )
+    return _matching("step-size-search", Path(out), wanted, data) or search_step_size(
+        sigma, alphas, seeds, steps, data, out, target=target, **options
+    )
 
 
-def _search(sigma: float, alphas: Sequence[float], seeds: Sequence[int], steps: int, target: float, gamma: float,
-            width: int, tf32: bool) -> tuple[list[Member], Job, dict[str, Any]]:
+def _search(
+    sigma: float,
+    alphas: Sequence[float],
+    seeds: Sequence[int],
+    steps: int,
+    target: float,
+    gamma: float,
+    width: int,
+    tf32: bool,
+) -> tuple[list[Member], Job, dict[str, Any]]:
     """Check a step-size search and return its members, their job and its description."""
     _require_distinct("alphas", alphas)
     for alpha in alphas:
@@ -364,8 +386,17 @@ def _sweep_row(run: Trajectory) -> dict[str, Any]:
 def _search_row(run: Trajectory, target: float) -> dict[str, Any]:
     row = asdict(run.member) | {"diverged_at": run.diverged_at}
     if len(run.step) == 0:
-        return row | dict.fromkeys(("first_step_below", "minimum_error", "minimum_error_at", "last_step", "last_loss", "loss_rises",
-                                    "largest_rise"))
+        return row | dict.fromkeys(
+            (
+                "first_step_below",
+                "minimum_error",
+                "minimum_error_at",
+                "last_step",
+                "last_loss",
+                "loss_rises",
+                "largest_rise",
+            )
+        )
     below, best = np.flatnonzero(run.train_error < target), np.argmin(run.train_error)
     return row | {
         "first_step_below": run.step[below[0]] if len(below) else None,
@@ -396,12 +427,19 @@ def _provenance(data: MNIST | str | Path | None) -> dict[str, Any]:
     """Return source and checksum of the data; files are checked against the published sums when they are read."""
     if isinstance(data, MNIST):
         return {"source": data.source, "checksum": data.checksum}
-    return {"source": "mnist", "checksum": mnist.MD5}
+    return {"source": "mnist", "checksum": mnist_data.MD5}
 
 
-def _record(kind: str, members: list[Member], job: Job, description: dict[str, Any],
-            row: Callable[[Trajectory], dict[str, Any]], data: MNIST | str | Path | None, out: Path,
-            workers: Workers) -> Recording:
+def _record(
+    kind: str,
+    members: list[Member],
+    job: Job,
+    description: dict[str, Any],
+    row: Callable[[Trajectory], dict[str, Any]],
+    data: MNIST | str | Path | None,
+    out: Path,
+    workers: Workers,
+) -> Recording:
     """Compute the members that have no part yet, merge all parts into the recording at ``out`` and return it."""
     recording.check_writable(out)
     if isinstance(data, (str, Path)):
@@ -426,8 +464,14 @@ def _record(kind: str, members: list[Member], job: Job, description: dict[str, A
         runs=[done[member] for member in members],
         seconds=sum(part.seconds for part in parts),
         data=wanted.data,
-        groups=[{"members": [asdict(_member(run)) for run in part.runs], "seconds": part.seconds,
-                 "environment": part.environment} for part in parts],
+        groups=[
+            {
+                "members": [asdict(_member(run)) for run in part.runs],
+                "seconds": part.seconds,
+                "environment": part.environment,
+            }
+            for part in parts
+        ],
         environment=parts[0].environment,
     )
     recording.save(whole, out)
@@ -460,8 +504,13 @@ def _name(part: Recording) -> str:
     return hashlib.sha256(repr([_member(run) for run in part.runs]).encode()).hexdigest()[:16]
 
 
-def _computed(members: list[Member], job: Job, row: Callable[[Trajectory], dict[str, Any]],
-              data: MNIST | Path | None, workers: Workers) -> Iterator[Recording]:
+def _computed(
+    members: list[Member],
+    job: Job,
+    row: Callable[[Trajectory], dict[str, Any]],
+    data: MNIST | Path | None,
+    workers: Workers,
+) -> Iterator[Recording]:
     """Split the members into groups and yield each group's part when it is finished."""
     if not members:
         return
@@ -483,13 +532,14 @@ def _computed(members: list[Member], job: Job, row: Callable[[Trajectory], dict[
 
 def _split(members: list[Member], slots: int, job: Job, workers: Workers) -> list[list[Member]]:
     """Cut the members into groups: spread over ``slots`` workers, none larger than fits into memory."""
-    fit = training.members_that_fit(width=job.width, threads=workers.threads)
+    fit = trainer.members_that_fit(width=job.width, threads=workers.threads)
     size = workers.group_size or min(math.ceil(len(members) / slots), fit)
-    return [members[start:start + size] for start in range(0, len(members), size)]
+    return [members[start : start + size] for start in range(0, len(members), size)]
 
 
-def _retried(run: Callable[[list[Member]], Recording], groups: list[list[Member]],
-             wave: int | None = None) -> Iterator[Recording]:
+def _retried(
+    run: Callable[[list[Member]], Recording], groups: list[list[Member]], wave: int | None = None
+) -> Iterator[Recording]:
     """Yield the groups' parts in the order in which they finish; start a group again if its worker died.
 
     An error that the computation itself raises comes back as a result, see `_guarded`, and is raised here. So
@@ -513,16 +563,19 @@ def _retried(run: Callable[[list[Member]], Recording], groups: list[list[Member]
             raise error
         if not waiting:
             return
-        _say(f"a worker was lost ({type(lost).__name__}); attempt {attempt} of {ATTEMPTS} left "
-             f"{len(waiting)} of {len(groups)} groups unfinished")
+        _say(
+            f"a worker was lost ({type(lost).__name__}); attempt {attempt} of {ATTEMPTS} left "
+            f"{len(waiting)} of {len(groups)} groups unfinished"
+        )
     raise SweepError(
         f"{len(waiting)} groups were lost {ATTEMPTS} times with their workers ({' '.join(str(lost).split())}); "
         "the finished ones are kept: run again, with a smaller group size if the workers ran out of memory"
     )
 
 
-def _results(run: Callable[[list[Member]], Recording], numbered: list[tuple[int, list[Member]]],
-             wave: int | None) -> Iterator[tuple[int, Recording | None, Exception | None]]:
+def _results(
+    run: Callable[[list[Member]], Recording], numbered: list[tuple[int, list[Member]]], wave: int | None
+) -> Iterator[tuple[int, Recording | None, Exception | None]]:
     """Yield what `_guarded` returns for each group, as they finish.
 
     A backend whose results come all at once (Ray's) is given ``wave`` groups at a time, so that what is finished
@@ -533,11 +586,12 @@ def _results(run: Callable[[list[Member]], Recording], numbered: list[tuple[int,
         yield from joblib.Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")(tasks)
     else:
         for start in range(0, len(tasks), wave):
-            yield from joblib.Parallel(batch_size=1)(tasks[start:start + wave])
+            yield from joblib.Parallel(batch_size=1)(tasks[start : start + wave])
 
 
-def _guarded(run: Callable[[list[Member]], Recording], k: int,
-             group: list[Member]) -> tuple[int, Recording | None, Exception | None]:
+def _guarded(
+    run: Callable[[list[Member]], Recording], k: int, group: list[Member]
+) -> tuple[int, Recording | None, Exception | None]:
     """Compute group ``k`` on a worker; return its number and its part, or the error that it raised."""
     try:
         return k, run(group), None
@@ -549,18 +603,40 @@ def _guarded(run: Callable[[list[Member]], Recording], k: int,
         return k, None, error
 
 
-def _train_group(group: list[Member], job: Job, row: Callable[[Trajectory], dict[str, Any]],
-                 data: MNIST | Path | None, device: str, threads: int | None,
-                 progress: Callable[[int], None] | None = None) -> Recording:
+def _train_group(
+    group: list[Member],
+    job: Job,
+    row: Callable[[Trajectory], dict[str, Any]],
+    data: MNIST | Path | None,
+    device: str,
+    threads: int | None,
+    progress: Callable[[int], None] | None = None,
+) -> Recording:
     """Train one group in this process and return its part."""
     images = data if isinstance(data, MNIST) else _read(data)
     with _threads(threads) if threads else nullcontext():
         start = time.perf_counter()
-        runs = training.train(group, images, job.steps, gamma=job.gamma, width=job.width, spectra_at=job.spectra_at,
-                              stop_below=job.stop_below, device=device, tf32=job.tf32, progress=progress)
+        runs = trainer.train(
+            group,
+            images,
+            job.steps,
+            gamma=job.gamma,
+            width=job.width,
+            spectra_at=job.spectra_at,
+            stop_below=job.stop_below,
+            device=device,
+            tf32=job.tf32,
+            progress=progress,
+        )
         seconds = time.perf_counter() - start
-        return Recording(_PART, job.description(), [row(run) for run in runs], seconds, _provenance(data),
-                         environment=recording.environment(device))
+        return Recording(
+            _PART,
+            job.description(),
+            [row(run) for run in runs],
+            seconds,
+            _provenance(data),
+            environment=recording.environment(device),
+        )
 
 
 @functools.lru_cache(maxsize=1)
@@ -588,11 +664,15 @@ def _pool(workers: Workers) -> Iterator[int]:
         if workers.backend == "dask":
             from distributed import Client
 
-            how = {"address": workers.address, "timeout": _CONNECTION_SECONDS} if workers.address else {
-                "n_workers": workers.jobs, "threads_per_worker": 1, "dashboard_address": None}
+            how = (
+                {"address": workers.address, "timeout": _CONNECTION_SECONDS}
+                if workers.address
+                else {"n_workers": workers.jobs, "threads_per_worker": 1, "dashboard_address": None}
+            )
             cluster = Client(**how)
             configured = joblib.parallel_config(
-                backend="dask", n_jobs=-1, client=cluster, wait_for_workers_timeout=_CONNECTION_SECONDS)
+                backend="dask", n_jobs=-1, client=cluster, wait_for_workers_timeout=_CONNECTION_SECONDS
+            )
         elif workers.backend == "ray":
             import ray
             from ray.util.joblib import register_ray
@@ -603,7 +683,9 @@ def _pool(workers: Workers) -> Iterator[int]:
         else:
             cluster, configured = nullcontext(), joblib.parallel_config(backend="loky", n_jobs=workers.jobs)
     except ImportError as error:
-        raise SweepError(f"backend {workers.backend}: not installed ({error}); pip install {workers.backend}") from error
+        raise SweepError(
+            f"backend {workers.backend}: not installed ({error}); pip install {workers.backend}"
+        ) from error
     except OSError as error:
         raise SweepError(f"{where} cannot be reached ({' '.join(str(error).split())})") from error
     with cluster, configured:

@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from .figures.mnist import over_seeds, relative_rank as ratio, scales, stable_rank_figure
-from .mnist import MNIST, PROJECT, MNISTError, load_mnist
-from .recording import Recording, RecordingError, load as load_recording, save
+from ..figures.runs import over_seeds, scales, stable_rank_figure
+from ..figures.runs import relative_rank as ratio
+from .data import MNIST, PROJECT, MNISTError, load_mnist
+from .recording import Recording, RecordingError, save
+from .recording import load as load_recording
 from .sweep import SIGMAS, Configuration, SweepError, load_or_run, load_or_search
 
 RESULTS = PROJECT / "data" / "results"
@@ -76,14 +78,16 @@ def load(results: Path = RESULTS, group_size: int | None = None) -> Experiment:
     MNISTError
         If something has to be made again and there are no data.
     """
+
     def search(name: str, sigma: float, alphas: tuple[float, ...]) -> Recording:
         return load_or_search(sigma, alphas, (0,), SEARCH_LIMIT, results / name, target=TARGET, group_size=group_size)
 
     return Experiment(
         sweep=load_or_run(CONFIGURATION, results / "sweep.json", group_size=group_size),
         search=search("step-size.json", 0.02, SEARCHED_ALPHAS),
-        stability={sigma: search(f"stability-{sigma:g}.json", sigma, STABILITY_ALPHAS)
-                   for sigma in SIGMAS if sigma != 0.02},
+        stability={
+            sigma: search(f"stability-{sigma:g}.json", sigma, STABILITY_ALPHAS) for sigma in SIGMAS if sigma != 0.02
+        },
         orthogonality=load_recording(results / "orthogonality.json", "orthogonality").runs[0],
     )
 
@@ -104,15 +108,22 @@ def orthogonality(data: MNIST, rows: int = 2000) -> dict[str, float]:
     squares = np.einsum("ij,ij->i", X, X)
     largest, pair = -1.0, (0, 0)
     for start in tqdm(range(0, len(X), rows), desc="inner products", disable=None):
-        block = X[start:start + rows] @ X[start:].T
+        block = X[start : start + rows] @ X[start:].T
         np.fill_diagonal(block, -1.0)
         if block.max() > largest:
             largest = float(block.max())
             i, j = np.unravel_index(block.argmax(), block.shape)
             pair = (start + int(i), start + int(j))
     low, high = float(squares.min()), float(squares.max())
-    return {"n": len(X), "p": low**2 / (high * len(X) * largest), "R_min_squared": low, "R_max_squared": high,
-            "M": largest, "i": pair[0], "j": pair[1]}
+    return {
+        "n": len(X),
+        "p": low**2 / (high * len(X) * largest),
+        "R_min_squared": low,
+        "R_max_squared": high,
+        "M": largest,
+        "i": pair[0],
+        "j": pair[1],
+    }
 
 
 def searched(found: Experiment, sigma: float, alpha: float) -> dict:
@@ -129,15 +140,16 @@ def searched(found: Experiment, sigma: float, alpha: float) -> dict:
 
 def step_size_table(found: Experiment) -> str:
     """Return the searches as a Markdown table: a row for each sigma and step size."""
-    lines = ["| σ | α | below 5 % | lowest error | rises | largest rise |",
-             "|--:|--:|--:|--:|--:|--:|"]
+    lines = ["| σ | α | below 5 % | lowest error | rises | largest rise |", "|--:|--:|--:|--:|--:|--:|"]
     for sigma, search in sorted((found.stability | {0.02: found.search}).items()):
         for run in search.runs:
             first = run["first_step_below"] or "never"
             if run["diverged_at"] is not None:
                 first = f"diverged at {run['diverged_at']}"
-            lines.append(f"| {sigma:g} | {run['alpha']:g} | {first} | {run['minimum_error']:.3%} "
-                         f"| {run['loss_rises']} | {run['largest_rise']:.2g} |")
+            lines.append(
+                f"| {sigma:g} | {run['alpha']:g} | {first} | {run['minimum_error']:.3%} "
+                f"| {run['loss_rises']} | {run['largest_rise']:.2g} |"
+            )
     return "\n".join(lines).replace("%", " %")
 
 
@@ -153,8 +165,10 @@ def spread(values: np.ndarray, form: str) -> str:
 def runs_table(sweep: Recording) -> str:
     """Return the sweep at T as a Markdown table: a row for each sigma."""
     last = sweep.configuration["steps"]
-    lines = ["| σ | training error | test error | loss | stable rank | relative |",
-             "|---:|------------:|------------:|------------:|------------:|------------:|"]
+    lines = [
+        "| σ | training error | test error | loss | stable rank | relative |",
+        "|---:|------------:|------------:|------------:|------------:|------------:|",
+    ]
     for sigma in scales(sweep):
         cells = [
             spread(100 * final(sweep, sigma, "train_error"), ".2f"),
@@ -197,6 +211,7 @@ def final(sweep: Recording, sigma: float, name: str) -> np.ndarray:
 
 def first_step(sweep: Recording, sigma: float, name: str, below: float) -> np.ndarray:
     """Return, for each seed, the first step at which ``name`` is below a value; nan if it never was."""
+
     def first(run: dict) -> float:
         hits = np.flatnonzero(np.array(run[name]) < below)
         return hits[0] if len(hits) else np.nan
@@ -206,8 +221,10 @@ def first_step(sweep: Recording, sigma: float, name: str, below: float) -> np.nd
 
 def lowest(sweep: Recording, sigma: float) -> tuple[np.ndarray, np.ndarray]:
     """Return, for each seed, the least stable rank of W along the run and the step that has it."""
-    return (over_seeds(sweep, sigma, lambda run: np.min(run["stable_rank"])),
-            over_seeds(sweep, sigma, lambda run: np.argmin(run["stable_rank"])))
+    return (
+        over_seeds(sweep, sigma, lambda run: np.min(run["stable_rank"])),
+        over_seeds(sweep, sigma, lambda run: np.argmin(run["stable_rank"])),
+    )
 
 
 def agreement(sweep: Recording, sigma: float, other: float, tolerance: float = 0.01) -> int:
@@ -251,9 +268,16 @@ def run_again(results: Path = RESULTS) -> None:
         start = time.perf_counter()
         data = load_mnist()
         found = orthogonality(data)
-        save(Recording("orthogonality", {"rows": "training images", "pixels": "0 to 255"}, [found],
-                       time.perf_counter() - start, {"source": data.source, "checksum": data.checksum}),
-             fresh / "orthogonality.json")
+        save(
+            Recording(
+                "orthogonality",
+                {"rows": "training images", "pixels": "0 to 255"},
+                [found],
+                time.perf_counter() - start,
+                {"source": data.source, "checksum": data.checksum},
+            ),
+            fresh / "orthogonality.json",
+        )
     made = load(fresh, group_size=len(CONFIGURATION.seeds))
     picture = fresh / "stable-rank.svg"
     stable_rank_figure(made.sweep).savefig(picture, metadata={"Date": None})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -64,9 +64,9 @@ def gaussian_orthogonality(
     with figure(height=3.3) as (fig, (axes,)):
         for k, n in enumerate(sizes):
             unit = (p * n) ** 2 * np.log(n)
-            hits = np.array([
-                (p_orthogonality_of_gram(gaussian_grams(n, round(c * unit), draws, rng)) >= p).sum() for c in scaled
-            ])
+            hits = np.array(
+                [(p_orthogonality_of_gram(gaussian_grams(n, round(c * unit), draws, rng)) >= p).sum() for c in scaled]
+            )
             low = np.nan_to_num(beta.ppf(0.025, hits, draws - hits + 1), nan=0.0)
             high = np.nan_to_num(beta.ppf(0.975, hits + 1, draws - hits), nan=1.0)
             axes.fill_between(scaled, low, high, color=COLORS[k], alpha=0.2, linewidth=0)

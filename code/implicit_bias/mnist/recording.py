@@ -15,13 +15,13 @@ import platform
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import __version__
+from .. import __version__
 
 SCHEMA = 1
 """Version of the format. A file of another version is refused."""
@@ -62,7 +62,7 @@ def environment(device: str = "cpu") -> dict[str, Any]:
 
 def now() -> str:
     """Return the current time in UTC, ISO 8601, to the second."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .mnist import CLASSES, MNIST
+from .data import CLASSES, MNIST
 
 ENGINE_VERSION = 1
 """Raised whenever a change to this module may change a trajectory by more than rounding."""
@@ -115,7 +115,9 @@ def initial_weights(sigma: float, seed: int, width: int, inputs: int) -> tuple[n
     return tuple((sigma * normal(shape)).astype(np.float32) for shape in shapes)
 
 
-def members_that_fit(budget: int = 1_200_000_000, width: int = 150, inputs: int = 784, threads: int | None = None) -> int:
+def members_that_fit(
+    budget: int = 1_200_000_000, width: int = 150, inputs: int = 784, threads: int | None = None
+) -> int:
     """Return how many members train together within ``budget`` bytes above the data.
 
     Per member: the weights of the first layer in float32, and once more in float64 while the stable rank is
@@ -166,7 +168,7 @@ class _Images:
         order = np.argsort(reach, kind="stable")
         inputs = torch.zeros(len(images), _padded(1 + len(columns)))
         inputs[:, 0] = 1
-        inputs[:, 1:1 + len(columns)] = torch.from_numpy(pixels[order])
+        inputs[:, 1 : 1 + len(columns)] = torch.from_numpy(pixels[order])
         inputs[:, 1:] /= 255
         return cls(inputs.to(device), torch.from_numpy(labels[order]).to(device), reach[order].tolist())
 
@@ -174,7 +176,7 @@ class _Images:
         """Yield the rows of each chunk and its inputs, without the last columns, zero in all of its images."""
         for start in range(0, len(self), size):
             rows = slice(start, min(start + size, len(self)))
-            yield rows, self.inputs[rows, :_padded(self.reach[rows.stop - 1])]
+            yield rows, self.inputs[rows, : _padded(self.reach[rows.stop - 1])]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -192,8 +194,14 @@ class _Log:
 
     def trajectory(self, test_error: float, diverged_at: int | None) -> Trajectory:
         return Trajectory(
-            self.member, np.arange(len(self.loss)), np.array(self.loss), np.array(self.train_error),
-            np.array(self.stable_rank), self.singular_values, test_error, diverged_at,
+            self.member,
+            np.arange(len(self.loss)),
+            np.array(self.loss),
+            np.array(self.train_error),
+            np.array(self.stable_rank),
+            self.singular_values,
+            test_error,
+            diverged_at,
         )
 
 
@@ -206,8 +214,9 @@ def _first_layer(W: Tensor, b: Tensor) -> Tensor:
 class _Stack:
     """The parameters of the members in training."""
 
-    def __init__(self, members: Sequence[Member], live: np.ndarray, dead: np.ndarray, width: int,
-                 device: torch.device) -> None:
+    def __init__(
+        self, members: Sequence[Member], live: np.ndarray, dead: np.ndarray, width: int, device: torch.device
+    ) -> None:
         drawn = (initial_weights(k.sigma, k.seed, width, len(live) + len(dead)) for k in members)
         W, b, V, c = (torch.from_numpy(np.stack(part)).to(device) for part in zip(*drawn))
         self.dead = W[:, :, dead]
@@ -226,13 +235,15 @@ class _Stack:
         """Return the members with the columns that training leaves out put back, before the bias."""
         whole = copy(self)
         whole.live += self.dead.shape[2]
-        whole.first = _first_layer(torch.cat((self.first[:, :, 1:1 + self.live], self.dead), dim=2), self.first[:, :, 0])
+        whole.first = _first_layer(
+            torch.cat((self.first[:, :, 1 : 1 + self.live], self.dead), dim=2), self.first[:, :, 0]
+        )
         return whole
 
     @torch.no_grad()
     def singular_values(self, which: slice) -> Tensor:
         """Return the singular values of some members' W in float64, largest first, shape (k, m)."""
-        W = self.first[which, :, 1:1 + self.live].double()
+        W = self.first[which, :, 1 : 1 + self.live].double()
         gram = W @ W.mT + self.dead_gram[which]
         gram[~gram.isfinite().all(2).all(1)] = 0.0  # no eigenvalues to be had: a stable rank of 0 / 0
         return torch.linalg.eigvalsh(gram).clamp_(min=0).sqrt_().flip(1)
@@ -296,8 +307,15 @@ class _Chunk:
 class _Share:
     """One thread's share of a pass: some of the chunks, and the sum of their gradients."""
 
-    def __init__(self, stack: _Stack, images: _Images, gamma: float, chunks: list[tuple[slice, Tensor]],
-                 own: Tensor, total: Tensor) -> None:
+    def __init__(
+        self,
+        stack: _Stack,
+        images: _Images,
+        gamma: float,
+        chunks: list[tuple[slice, Tensor]],
+        own: Tensor,
+        total: Tensor,
+    ) -> None:
         self.V, self.V_T, self.c, self.gamma = stack.V, list(stack.V.mT), stack.c[:, :, None], gamma
         K, m, _ = stack.first.shape
         self.gradient = tuple(torch.empty_like(parameter) for parameter in (stack.first, stack.V, stack.c))
@@ -307,9 +325,15 @@ class _Share:
         self.indicator = stack.first.new_full((1, 1, 1), -1.0).expand(K, 1, largest)
         self.chunks = [
             _Chunk(
-                x, images.labels[rows].expand(K, 1, -1), first[:, :x.shape[1]], first_gradient[:, :x.shape[1]],
-                hidden[:K * m * len(x)].view(K * m, -1), back[:m * len(x)].view(m, -1),
-                logits[:K * CLASSES * len(x)].view(K, CLASSES, -1), own[:, :, rows], total[:, :, rows],
+                x,
+                images.labels[rows].expand(K, 1, -1),
+                first[:, : x.shape[1]],
+                first_gradient[:, : x.shape[1]],
+                hidden[: K * m * len(x)].view(K * m, -1),
+                back[: m * len(x)].view(m, -1),
+                logits[: K * CLASSES * len(x)].view(K, CLASSES, -1),
+                own[:, :, rows],
+                total[:, :, rows],
             )
             for rows, x in chunks
         ]
@@ -354,7 +378,9 @@ class _Pass:
         self.stack, self.team = stack, team
         self.own, self.total = (stack.first.new_empty(len(stack.first), 1, len(images)) for _ in range(2))
         chunks = list(images.chunks(chunk))
-        self.shares = [_Share(stack, images, gamma, chunks[k::team.size], self.own, self.total) for k in range(team.size)]
+        self.shares = [
+            _Share(stack, images, gamma, chunks[k :: team.size], self.own, self.total) for k in range(team.size)
+        ]
         self.running: Iterator[None] = iter(())
 
     def start(self, gradient: bool) -> None:
@@ -460,6 +486,7 @@ def train(
     active = list(range(len(members)))
 
     with _team(where) as team:
+
         def new_pass(stack: _Stack, images: _Images) -> _Pass:
             return _Pass(stack, images, gamma, chunk or chunk_size(len(active), width, where), team)
 
@@ -483,8 +510,7 @@ def train(
                 if step in spectra_at:
                     log.singular_values[step] = singular[row].cpu().numpy()
                 going.append(row)
-            done = [row for row in going
-                    if step == steps or (stop_below is not None and table[row, 1] < stop_below)]
+            done = [row for row in going if step == steps or (stop_below is not None and table[row, 1] < stop_below)]
             if done:
                 last = new_pass(stack.with_dead_columns(), test)
                 last.start(gradient=False)

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from . import __version__
-from .figures import mnist as draw
-from .mnist import PROJECT, MNISTError
+from .. import __version__
+from ..figures import runs as draw
+from .data import PROJECT, MNISTError
 from .recording import RecordingError, check_writable, load
 from .sweep import ALPHAS, BACKENDS, Configuration, SweepError, run_sweep, search_step_size
 
@@ -73,10 +73,21 @@ def _parser() -> _Parser:
         "T/5, T/2 and T steps (rounded up to whole steps). Interrupted, the same command goes on from the finished "
         "groups.",
     )
-    sweep.add_argument("--sigmas", type=_positive, nargs="+", default=_DEFAULT.sigmas, metavar="SIGMA",
-                       help=f"standard deviations of the initial weights, > 0 (default: {_words(_DEFAULT.sigmas)})")
-    sweep.add_argument("--alpha", type=_positive, default=_DEFAULT.alpha, metavar="ALPHA",
-                       help=f"step size, > 0 (default: {_DEFAULT.alpha:g})")
+    sweep.add_argument(
+        "--sigmas",
+        type=_positive,
+        nargs="+",
+        default=_DEFAULT.sigmas,
+        metavar="SIGMA",
+        help=f"standard deviations of the initial weights, > 0 (default: {_words(_DEFAULT.sigmas)})",
+    )
+    sweep.add_argument(
+        "--alpha",
+        type=_positive,
+        default=_DEFAULT.alpha,
+        metavar="ALPHA",
+        help=f"step size, > 0 (default: {_DEFAULT.alpha:g})",
+    )
     sweep.set_defaults(run=_sweep)
 
     search = commands.add_parser(
@@ -85,24 +96,51 @@ def _parser() -> _Parser:
         description="Train one network for each step size and seed, and record the first step after which the "
         "training error is below the target, or that it never was, or that the run diverged.",
     )
-    search.add_argument("--sigma", type=_positive, default=0.02, metavar="SIGMA",
-                        help="standard deviation of the initial weights, > 0 (default: 0.02)")
-    search.add_argument("--alphas", type=_positive, nargs="+", default=ALPHAS, metavar="ALPHA",
-                        help=f"step sizes to try, > 0 (default: {_words(ALPHAS)})")
-    search.add_argument("--target", type=_fraction, default=0.05, metavar="ERROR",
-                        help="training error to fall below, a fraction in (0, 1) (default: 0.05)")
+    search.add_argument(
+        "--sigma",
+        type=_positive,
+        default=0.02,
+        metavar="SIGMA",
+        help="standard deviation of the initial weights, > 0 (default: 0.02)",
+    )
+    search.add_argument(
+        "--alphas",
+        type=_positive,
+        nargs="+",
+        default=ALPHAS,
+        metavar="ALPHA",
+        help=f"step sizes to try, > 0 (default: {_words(ALPHAS)})",
+    )
+    search.add_argument(
+        "--target",
+        type=_fraction,
+        default=0.05,
+        metavar="ERROR",
+        help="training error to fall below, a fraction in (0, 1) (default: 0.05)",
+    )
     search.set_defaults(run=_search)
 
     for command, out, seeds, steps, meaning in (
         (sweep, "sweep.json", len(_DEFAULT.seeds), _DEFAULT.steps, "number T of gradient descent steps"),
         (search, "step-size.json", 1, 2000, "limit on the number of gradient descent steps"),
     ):
-        command.add_argument("--seeds", type=_whole(1), default=seeds, metavar="N",
-                             help=f"number of seeds of the initial weights: 0 to N-1 (default: {seeds})")
-        command.add_argument("--steps", type=_whole(10), default=steps, metavar="T",
-                             help=f"{meaning}, >= 10 (default: {steps})")
-        command.add_argument("--out", type=Path, default=Path(out), metavar="FILE",
-                             help=f"recording to write, JSON; an older recording there is replaced (default: {out})")
+        command.add_argument(
+            "--seeds",
+            type=_whole(1),
+            default=seeds,
+            metavar="N",
+            help=f"number of seeds of the initial weights: 0 to N-1 (default: {seeds})",
+        )
+        command.add_argument(
+            "--steps", type=_whole(10), default=steps, metavar="T", help=f"{meaning}, >= 10 (default: {steps})"
+        )
+        command.add_argument(
+            "--out",
+            type=Path,
+            default=Path(out),
+            metavar="FILE",
+            help=f"recording to write, JSON; an older recording there is replaced (default: {out})",
+        )
         _add_workers(command)
 
     figures = commands.add_parser(
@@ -111,42 +149,69 @@ def _parser() -> _Parser:
         description="Draw the stable rank against sigma, the training curves and the singular values from a "
         "recorded sweep, each as PDF and SVG.",
     )
-    figures.add_argument("--recording", type=Path, default=SWEEP, metavar="FILE",
-                         help=f"recorded sweep (default: {_shown(SWEEP)})")
-    figures.add_argument("--out", type=Path, default=Path("figures"), metavar="DIR",
-                         help="folder for the figures, made if it is missing (default: figures)")
+    figures.add_argument(
+        "--recording", type=Path, default=SWEEP, metavar="FILE", help=f"recorded sweep (default: {_shown(SWEEP)})"
+    )
+    figures.add_argument(
+        "--out",
+        type=Path,
+        default=Path("figures"),
+        metavar="DIR",
+        help="folder for the figures, made if it is missing (default: figures)",
+    )
     figures.set_defaults(run=_figures)
     return parser
 
 
 def _add_workers(command: argparse.ArgumentParser) -> None:
     """Add the options that say where the data are and where the work is done."""
-    command.add_argument("--mnist-root", type=Path, metavar="DIR",
-                         help="folder that holds MNIST/raw/; missing files are downloaded to it (default: the "
-                         "environment variable MNIST_ROOT, or data/ in the project)")
-    command.add_argument("--device", default="cpu", metavar="DEVICE",
-                         help="torch device, such as cpu, cuda or cuda:1 (default: cpu)")
-    command.add_argument("--tf32", action="store_true",
-                         help="on CUDA, multiply in TensorFloat-32: faster, ten bits of mantissa (default: off)")
-    command.add_argument("--threads", type=_whole(1), metavar="N",
-                         help="processor threads of each worker (default: torch's choice)")
-    command.add_argument("--group-size", type=_whole(1), metavar="N",
-                         help="networks trained together (default: spread evenly over the workers, as many as fit "
-                         "into 1.2 GB)")
-    command.add_argument("--jobs", type=_whole(1), default=1, metavar="N",
-                         help="groups at a time on this machine (default: 1)")
-    command.add_argument("--backend", choices=BACKENDS,
-                         help="what runs the groups: processes (loky), a Dask or a Ray cluster (default: this "
-                         "process, or loky for several jobs)")
-    command.add_argument("--address", metavar="ADDRESS",
-                         help="address of the cluster, such as tcp://host:8786 for Dask (default: a cluster of --jobs "
-                         "workers on this machine)")
+    command.add_argument(
+        "--mnist-root",
+        type=Path,
+        metavar="DIR",
+        help="folder that holds MNIST/raw/; missing files are downloaded to it (default: the "
+        "environment variable MNIST_ROOT, or data/ in the project)",
+    )
+    command.add_argument(
+        "--device", default="cpu", metavar="DEVICE", help="torch device, such as cpu, cuda or cuda:1 (default: cpu)"
+    )
+    command.add_argument(
+        "--tf32",
+        action="store_true",
+        help="on CUDA, multiply in TensorFloat-32: faster, ten bits of mantissa (default: off)",
+    )
+    command.add_argument(
+        "--threads", type=_whole(1), metavar="N", help="processor threads of each worker (default: torch's choice)"
+    )
+    command.add_argument(
+        "--group-size",
+        type=_whole(1),
+        metavar="N",
+        help="networks trained together (default: spread evenly over the workers, as many as fit into 1.2 GB)",
+    )
+    command.add_argument(
+        "--jobs", type=_whole(1), default=1, metavar="N", help="groups at a time on this machine (default: 1)"
+    )
+    command.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        help="what runs the groups: processes (loky), a Dask or a Ray cluster (default: this "
+        "process, or loky for several jobs)",
+    )
+    command.add_argument(
+        "--address",
+        metavar="ADDRESS",
+        help="address of the cluster, such as tcp://host:8786 for Dask (default: a cluster of --jobs "
+        "workers on this machine)",
+    )
 
 
 def _workers(chosen: argparse.Namespace) -> dict:
     """Return the keyword arguments of `run_sweep` and `search_step_size` that say where and how."""
-    return {name: getattr(chosen, name)
-            for name in ("device", "tf32", "threads", "group_size", "jobs", "backend", "address")}
+    return {
+        name: getattr(chosen, name)
+        for name in ("device", "tf32", "threads", "group_size", "jobs", "backend", "address")
+    }
 
 
 def _sweep(chosen: argparse.Namespace) -> None:
@@ -154,14 +219,24 @@ def _sweep(chosen: argparse.Namespace) -> None:
     _usable(chosen.out)
     recorded = run_sweep(configuration, chosen.mnist_root, chosen.out, **_workers(chosen))
     diverged = sum(run["diverged_at"] is not None for run in recorded.runs)
-    print(f"{chosen.out}: {len(recorded.runs)} runs of {chosen.steps} steps, {diverged} diverged, "
-          f"{recorded.seconds:.0f} s")
+    print(
+        f"{chosen.out}: {len(recorded.runs)} runs of {chosen.steps} steps, {diverged} diverged, "
+        f"{recorded.seconds:.0f} s"
+    )
 
 
 def _search(chosen: argparse.Namespace) -> None:
     _usable(chosen.out)
-    recorded = search_step_size(chosen.sigma, chosen.alphas, range(chosen.seeds), chosen.steps, chosen.mnist_root,
-                                chosen.out, target=chosen.target, **_workers(chosen))
+    recorded = search_step_size(
+        chosen.sigma,
+        chosen.alphas,
+        range(chosen.seeds),
+        chosen.steps,
+        chosen.mnist_root,
+        chosen.out,
+        target=chosen.target,
+        **_workers(chosen),
+    )
     for run in recorded.runs:
         if run["first_step_below"] is not None:
             fate = f"below {chosen.target:g} after {run['first_step_below']} steps"

@@ -1,0 +1,1 @@
+"""The MNIST experiment: data, trainer, sweeps, recordings, benchmark and command line."""
