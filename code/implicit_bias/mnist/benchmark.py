@@ -34,10 +34,11 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from . import trainer
+from .configuration import Member
 from .data import CLASSES, MNIST, MNISTError, load_mnist, synthetic_mnist
 from .recording import Recording, check_writable, save
 from .sweep import SIGMAS
-from .trainer import Member, initial_weights
+from .trainer import initial_weights
 
 WIDTH, GAMMA = 150, 0.05
 STEPS = 4

@@ -14,13 +14,14 @@ from pathlib import Path
 
 from .. import __version__
 from ..figures import runs as draw
+from .configuration import EXPERIMENT
 from .data import PROJECT, MNISTError
 from .recording import RecordingError, check_writable, load
 from .sweep import ALPHAS, BACKENDS, Configuration, SweepError, run_sweep, search_step_size
 
 SWEEP = PROJECT / "data" / "results" / "sweep.json"
 
-_DEFAULT = Configuration()
+_DEFAULT = EXPERIMENT
 
 
 class _Parser(argparse.ArgumentParser):
@@ -215,7 +216,9 @@ def _workers(chosen: argparse.Namespace) -> dict:
 
 
 def _sweep(chosen: argparse.Namespace) -> None:
-    configuration = Configuration(tuple(chosen.sigmas), tuple(range(chosen.seeds)), chosen.alpha, chosen.steps)
+    configuration = Configuration(
+        tuple(chosen.sigmas), tuple(range(chosen.seeds)), chosen.alpha, chosen.steps, EXPERIMENT.gamma, EXPERIMENT.width
+    )
     _usable(chosen.out)
     recorded = run_sweep(configuration, chosen.mnist_root, chosen.out, **_workers(chosen))
     diverged = sum(run["diverged_at"] is not None for run in recorded.runs)

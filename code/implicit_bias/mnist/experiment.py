@@ -15,20 +15,21 @@ from tqdm import tqdm
 
 from ..figures.runs import over_seeds, scales, stable_rank_figure
 from ..figures.runs import relative_rank as ratio
+from .configuration import EXPERIMENT
 from .data import MNIST, PROJECT, MNISTError, load_mnist
 from .recording import Recording, RecordingError, save
 from .recording import load as load_recording
-from .sweep import SIGMAS, Configuration, SweepError, load_or_run, load_or_search
+from .sweep import SIGMAS, SweepError, load_or_run, load_or_search
 
 RESULTS = PROJECT / "data" / "results"
 
 TARGET = 0.05
 """Training error to be reached, as a fraction."""
 
-ALPHA = 0.5
+ALPHA = EXPERIMENT.alpha
 """Step size: the largest of those tried that does not throw the loss up again and again at any sigma (see the searches)."""
 
-STEPS = 420
+STEPS = EXPERIMENT.steps
 """T: the first step at which every seed at sigma = 0.02 is below `TARGET`, rounded up to a multiple of ten."""
 
 SEARCHED_ALPHAS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
@@ -36,7 +37,7 @@ STABILITY_ALPHAS = (0.5, 1.0, 2.0)
 SEARCH_LIMIT = 600
 """Steps after which a search gives up."""
 
-CONFIGURATION = Configuration(alpha=ALPHA, steps=STEPS)
+CONFIGURATION = EXPERIMENT
 
 
 @dataclass(frozen=True)

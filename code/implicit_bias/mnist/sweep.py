@@ -31,11 +31,12 @@ from tqdm import tqdm
 
 from . import data as mnist_data
 from . import recording, trainer
+from .configuration import EXPERIMENT, Configuration, Member, plotted_steps
 from .data import MNIST, MNISTError, load_mnist
 from .recording import DIGITS, Recording, RecordingError, significant
-from .trainer import ENGINE_VERSION, Member, Trajectory
+from .trainer import ENGINE_VERSION, Run
 
-SIGMAS = (0.0002, 0.002, 0.02, 0.2, 2.0)
+SIGMAS = EXPERIMENT.sigmas
 """The homework's standard deviations of the initial weights."""
 
 ALPHAS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
@@ -53,70 +54,6 @@ _CONNECTION_SECONDS = 10  # to wait for a Dask scheduler, and for its first work
 
 class SweepError(Exception):
     """The computation cannot go on for a reason outside the mathematics: a dead worker, an absent cluster."""
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """What determines a sweep's result.
-
-    Attributes
-    ----------
-    sigmas : tuple of float
-        Standard deviations of the initial weights; each positive.
-    seeds : tuple of int
-        Seeds of the initial weights; every sigma is run with every seed.
-    alpha : float
-        Step size, positive.
-    steps : int
-        Number T of gradient descent steps, at least 10.
-    gamma : float
-        Slope of the leaky ReLU, in (0, 1].
-    width : int
-        Number m of hidden neurons.
-
-    Raises
-    ------
-    ValueError
-        If a value is out of its range or a sigma or a seed comes twice.
-    """
-
-    sigmas: tuple[float, ...] = SIGMAS
-    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    alpha: float = 0.5
-    steps: int = 420
-    gamma: float = 0.05
-    width: int = 150
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "sigmas", tuple(self.sigmas))
-        object.__setattr__(self, "seeds", tuple(self.seeds))
-        _require_distinct("sigmas", self.sigmas)
-        _require_distinct("seeds", self.seeds)
-        for sigma in self.sigmas:
-            _require_positive("sigma", sigma)
-        for seed in self.seeds:
-            _require_whole("seed", seed, 0)
-        _require_positive("alpha", self.alpha)
-        _require_whole("steps", self.steps, 10)
-        _require_whole("width", self.width, 1)
-        _require_slope(self.gamma)
-
-    def members(self) -> list[Member]:
-        """Return the networks of the sweep, sigma by sigma."""
-        return [Member(sigma, seed, self.alpha) for sigma in self.sigmas for seed in self.seeds]
-
-    def job(self, tf32: bool = False) -> Job:
-        """Return what every group of the sweep does."""
-        return Job(self.steps, self.gamma, self.width, spectra_at=(0, *plotted_steps(self.steps)), tf32=tf32)
-
-    def description(self, tf32: bool = False) -> dict[str, Any]:
-        """Return the configuration as it is recorded."""
-        return asdict(self) | self.job(tf32).description()
-
-
-def plotted_steps(steps: int) -> tuple[int, ...]:
-    """Return the times t of the required plot: 1, T/10, T/5, T/2 and T, each rounded up to a whole step."""
-    return (1, -(-steps // 10), -(-steps // 5), -(-steps // 2), steps)
 
 
 @dataclass(frozen=True)
@@ -142,6 +79,17 @@ class Job:
             "significant_digits": DIGITS,
             "engine": ENGINE_VERSION,
         }
+
+
+def job(configuration: Configuration, tf32: bool = False) -> Job:
+    """Return what every group of the sweep does."""
+    at = (0, *plotted_steps(configuration.steps))
+    return Job(configuration.steps, configuration.gamma, configuration.width, spectra_at=at, tf32=tf32)
+
+
+def description(configuration: Configuration, tf32: bool = False) -> dict[str, Any]:
+    """Return the configuration as it is recorded."""
+    return asdict(configuration) | job(configuration, tf32).description()
 
 
 @dataclass(frozen=True)
@@ -239,8 +187,8 @@ def run_sweep(
     return _record(
         "sweep",
         configuration.members(),
-        configuration.job(tf32),
-        configuration.description(tf32),
+        job(configuration, tf32),
+        description(configuration, tf32),
         _sweep_row,
         data,
         Path(out),
@@ -314,7 +262,7 @@ def load_or_run(
         As `run_sweep`, if it has to run.
     """
     path = Path(out)
-    wanted = configuration.description(options.get("tf32", False))
+    wanted = description(configuration, options.get("tf32", False))
     return _matching("sweep", path, wanted, data) or run_sweep(configuration, data, path, **options)
 
 
@@ -371,7 +319,7 @@ def _search(
     return members, job, description | job.description()
 
 
-def _sweep_row(run: Trajectory) -> dict[str, Any]:
+def _sweep_row(run: Run) -> dict[str, Any]:
     return asdict(run.member) | {
         "diverged_at": run.diverged_at,
         "test_error": significant(run.test_error),
@@ -383,7 +331,7 @@ def _sweep_row(run: Trajectory) -> dict[str, Any]:
     }
 
 
-def _search_row(run: Trajectory, target: float) -> dict[str, Any]:
+def _search_row(run: Run, target: float) -> dict[str, Any]:
     row = asdict(run.member) | {"diverged_at": run.diverged_at}
     if len(run.step) == 0:
         return row | dict.fromkeys(
@@ -435,7 +383,7 @@ def _record(
     members: list[Member],
     job: Job,
     description: dict[str, Any],
-    row: Callable[[Trajectory], dict[str, Any]],
+    row: Callable[[Run], dict[str, Any]],
     data: MNIST | str | Path | None,
     out: Path,
     workers: Workers,
@@ -505,11 +453,7 @@ def _name(part: Recording) -> str:
 
 
 def _computed(
-    members: list[Member],
-    job: Job,
-    row: Callable[[Trajectory], dict[str, Any]],
-    data: MNIST | Path | None,
-    workers: Workers,
+    members: list[Member], job: Job, row: Callable[[Run], dict[str, Any]], data: MNIST | Path | None, workers: Workers
 ) -> Iterator[Recording]:
     """Split the members into groups and yield each group's part when it is finished."""
     if not members:
@@ -606,7 +550,7 @@ def _guarded(
 def _train_group(
     group: list[Member],
     job: Job,
-    row: Callable[[Trajectory], dict[str, Any]],
+    row: Callable[[Run], dict[str, Any]],
     data: MNIST | Path | None,
     device: str,
     threads: int | None,

@@ -35,6 +35,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .configuration import Member
 from .data import CLASSES, MNIST
 
 ENGINE_VERSION = 1
@@ -52,16 +53,7 @@ _CACHE_LINE = 16
 
 
 @dataclass(frozen=True)
-class Member:
-    """One network of a sweep: its initial scale, the seed of its weights and its step size."""
-
-    sigma: float
-    seed: int
-    alpha: float
-
-
-@dataclass(frozen=True)
-class Trajectory:
+class Run:
     """What was measured along one member's run.
 
     Attributes
@@ -192,8 +184,8 @@ class _Log:
     stable_rank: list[float] = field(default_factory=list)
     singular_values: dict[int, np.ndarray] = field(default_factory=dict)
 
-    def trajectory(self, test_error: float, diverged_at: int | None) -> Trajectory:
-        return Trajectory(
+    def trajectory(self, test_error: float, diverged_at: int | None) -> Run:
+        return Run(
             self.member,
             np.arange(len(self.loss)),
             np.array(self.loss),
@@ -427,7 +419,7 @@ def train(
     chunk: int | None = None,
     tf32: bool = False,
     progress: Callable[[int], None] | None = None,
-) -> list[Trajectory]:
+) -> list[Run]:
     """Train every member by full-batch gradient descent and measure it at every step.
 
     Parameters
@@ -456,7 +448,7 @@ def train(
 
     Returns
     -------
-    list of Trajectory, in the order of ``members``
+    list of Run, in the order of ``members``
 
     Raises
     ------
@@ -482,7 +474,7 @@ def train(
     test = _Images.load(data.test_images, data.test_labels, np.concatenate((live, dead)), where)
     stack = _Stack(members, live, dead, width, where)
     logs = [_Log(member) for member in members]
-    finished: dict[int, Trajectory] = {}
+    finished: dict[int, Run] = {}
     active = list(range(len(members)))
 
     with _team(where) as team:
