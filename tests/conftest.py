@@ -1,4 +1,4 @@
-"""Fixtures that several test files share."""
+"""Hypothesis's profiles, and the fixtures that several test files share."""
 
 from __future__ import annotations
 
@@ -9,8 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from implicit_bias.mnist import data as mnist_module
 from implicit_bias.mnist.data import MNIST, load_mnist, synthetic_mnist
+
+# The same examples in every run, unless HYPOTHESIS_PROFILE or --hypothesis-profile asks for "fuzz": new ones, and many.
+settings.register_profile(
+    "default", derandomize=True, deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "fuzz", settings.get_profile("default"), derandomize=False, max_examples=1000, print_blob=True
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 @pytest.fixture(scope="session")
