@@ -10,7 +10,7 @@ TEX_PACKAGES := texlive-latex-recommended texlive-latex-extra texlive-fonts-reco
 	texlive-xetex texlive-luatex lmodern librsvg2-bin poppler-utils
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tex report html pdf test experiment bench preview clean
+.PHONY: help setup tex report html pdf test fuzz lint experiment bench preview clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ setup: $(READY) ## make .venv with the pinned packages
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed, this is " + sys.version.split()[0] + ": name another with PYTHON=") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -53,16 +53,28 @@ pdf: setup tex ## build the PDF only
 	$(call build,pdf)
 
 test: setup ## run the tests (MNIST_ROOT= names the folder of the MNIST files)
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses 2
+
+fuzz: setup ## run the property tests on new random examples, again and again for SECONDS= (default 600)
+	@end=$$(($$(date +%s) + $(or $(SECONDS),600))); \
+	while [ "$$(date +%s)" -lt "$$end" ]; do \
+		$(PY) -m pytest --numprocesses 2 --quiet --hypothesis-profile fuzz -m "not slow" || exit 1; \
+	done
+
+lint: setup ## check style, types and the hosted workflow
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/zizmor --offline --quiet .github/workflows
 
 experiment: setup ## run the MNIST experiment again and record it in data/results/ (resumes if interrupted)
-	$(PY) -m implicit_bias.mnist.experiment
+	$(PY) -m implicit_bias experiment
 
 bench: setup ## measure the trainer's speed and record it in data/results/
-	$(PY) -m implicit_bias.mnist.benchmark --plot-steps 420 --out $(RESULTS)/benchmark.json
+	$(PY) -m implicit_bias benchmark --out $(RESULTS)/benchmark.json
 
 preview: html ## build the pages and serve them on http://localhost:8000
 	$(PY) -m http.server --directory _book --bind localhost 8000
 
 clean: ## delete what the other targets made, except the recorded results and .venv
-	rm -rf _book .quarto .pytest_cache .hypothesis
+	rm -rf _book .quarto .cache .pytest_cache .hypothesis .mypy_cache .ruff_cache
