@@ -1,12 +1,18 @@
 """How close to equality the book's inequalities get: one search an inequality.
 
-Every function ``slack_<label>`` takes a random generator, tries to violate the inequality of that label, by
-random starts followed by local ascent, and returns the largest quotient ``attained/bound`` that it found,
-both sides written so that the theorem says ``attained ≤ bound`` with ``bound > 0``. So 1 is equality, a value
-well below 1 says that the search found no tight case, and more than ``1 + ROUNDING`` would be a violation.
+A search tries to violate its inequality, by random starts followed by local ascent, and finds the largest quotient
+``attained/bound`` that it can, both sides written so that the theorem says ``attained ≤ bound`` with ``bound > 0``. So
+1 is equality, a value well below 1 says that no tight case was found, and more than ``1 + ROUNDING`` would be a
+violation. There is a file of searches for each Problem, and each is called by the label of its theorem:
+``quotient("thm-fast-rate")``. Two theorems have a second search, whose label has a suffix:
+
+``thm-margin-direction:optimal``
+    Looks for another direction that beats the constant; the first one, for weights at which the constant fails.
+``thm-norm-growth:sharp``
+    Is for the first of the theorem's bounds, which depends on ``Ĝ``; the one without a suffix, for the second.
 """
 
-from .climb import *
-from .problem_1 import *
-from .problem_2 import *
-from .problem_3 import *
+from . import problem_1, problem_2, problem_3
+from .registry import ROUNDING, SEARCHES, Search, quotient
+
+__all__ = ["ROUNDING", "SEARCHES", "Search", "problem_1", "problem_2", "problem_3", "quotient"]
