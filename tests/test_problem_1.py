@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from implicit_bias import bounds, network
-from implicit_bias import searches as slack
 from implicit_bias.margin import max_margin
+from implicit_bias.searches.samples import one_sample_hitting_time, separable_data
 
 TOL = 1e-10
 
@@ -48,7 +48,7 @@ class Problem:
 def problems(draw) -> Problem:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     n, d, m = (draw(st.integers(1, 6)) for _ in range(3))
-    X, y, v = slack.separable_data(n, d, rng, margin=10 ** draw(st.floats(-3, 0)))
+    X, y, v = separable_data(n, d, rng, margin=10 ** draw(st.floats(-3, 0)))
     layout = draw(st.sampled_from(["plain", "nearly equal", "antipodal"]))
     if layout == "nearly equal":
         X = X[:1] + 1e-9 * rng.standard_normal(X.shape) * np.linalg.norm(X[0])
@@ -74,6 +74,10 @@ def problems(draw) -> Problem:
 # --- 1.1 ----------------------------------------------------------------------------------------
 
 
+def gradient_change(X, y, W, other, a, gamma):
+    return network.loss_gradient(X, y, W, a, gamma) - network.loss_gradient(X, y, other, a, gamma)
+
+
 def crossing(X, y, a, gamma, rest, k, delta):
     """Return the quotient of `thm-smoothness` across the kink of neuron 1 at sample k, and its limit times 2δ‖x_k‖.
 
@@ -84,9 +88,7 @@ def crossing(X, y, a, gamma, rest, k, delta):
     centre = np.vstack([free - (free @ x) / (x @ x) * x if x.size > 1 else 0 * x, rest])
     shift = np.zeros_like(centre)
     shift[0] = delta * x
-    change = network.loss_gradient(X, y, centre + shift, a, gamma) - network.loss_gradient(
-        X, y, centre - shift, a, gamma
-    )
+    change = gradient_change(X, y, centre + shift, centre - shift, a, gamma)
     coefficients = X @ x / (x @ x)
     on_line = np.linalg.norm(X - np.outer(coefficients, x), axis=1) < 1e-12
     slopes = network.g(network.margins(X, y, centre, a, gamma))
@@ -94,7 +96,6 @@ def crossing(X, y, a, gamma, rest, k, delta):
     return np.linalg.norm(change) / (2 * delta * np.linalg.norm(x)), jump / (2 * delta * np.linalg.norm(x))
 
 
-@settings(deadline=None, max_examples=25)
 @given(problems(), st.floats(0.05, 0.95))
 def test_gradient_jumps_by_the_amount_of_the_proof(problem, gamma):
     rest = problem.W0[1:] / max(1.0, np.linalg.norm(problem.W0))
@@ -125,36 +126,32 @@ def test_loss_of_one_neuron_is_not_smooth_where_a_line_does_not_add_up_to_zero(g
     assert crossing(X, y, np.array([1.0]), gamma, np.zeros((0, 1)), 0, 1e-8)[0] > 1e4
 
 
-@settings(deadline=None, max_examples=50)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([ANTIPODAL, BALANCED]), st.sampled_from([0.01, 0.5, 1.0]))
 def test_loss_of_one_neuron_is_a_quarter_smooth_where_every_line_adds_up_to_zero(seed, data, gamma):
     rng = np.random.default_rng(seed)
     (X, y), a = data, np.array([rng.choice([-1.0, 1.0])])
     W = rng.standard_normal((2, 1, X.shape[1])) * 10 ** rng.uniform(-4, 1)
-    change = network.loss_gradient(X, y, W[0], a, gamma) - network.loss_gradient(X, y, W[1], a, gamma)
-    assert np.linalg.norm(change) <= bounds.smoothness_constant() * np.linalg.norm(W[0] - W[1]) * (1 + 1e-9)
+    change = np.linalg.norm(gradient_change(X, y, *W, a, gamma))
+    assert change <= bounds.smoothness_constant() * np.linalg.norm(W[0] - W[1]) * (1 + 1e-9)
 
 
-@settings(deadline=None, max_examples=50)
 @given(problems(), st.integers(0, 2**32 - 1), st.floats(-5, 2))
 def test_linear_network_has_a_quarter_smooth_loss(problem, seed, size):
     D = np.random.default_rng(seed).standard_normal(problem.W0.shape) * 10**size
-    gradients = [network.loss_gradient(problem.X, problem.y, W, problem.a, 1.0) for W in (problem.W0, problem.W0 + D)]
-    rounding = 1e-14 * (1 + np.linalg.norm(problem.W0))
-    assert np.linalg.norm(gradients[0] - gradients[1]) <= bounds.smoothness_constant() * np.linalg.norm(D) + rounding
+    change = np.linalg.norm(gradient_change(problem.X, problem.y, problem.W0, problem.W0 + D, problem.a, 1.0))
+    assert change <= bounds.smoothness_constant() * np.linalg.norm(D) + 1e-14 * (1 + np.linalg.norm(problem.W0))
 
 
 def test_one_quarter_is_reached():
     X, y, a = np.array([[0.6, 0.8]]), np.array([1.0]), network.output_weights([1, -1, 1])
     W = 1e-4 * np.outer(a, X[0])
-    change = network.loss_gradient(X, y, W, a, 1.0) - network.loss_gradient(X, y, -W, a, 1.0)
-    assert np.linalg.norm(change) / np.linalg.norm(2 * W) >= 0.99 * bounds.smoothness_constant()
+    quotient = np.linalg.norm(gradient_change(X, y, W, -W, a, 1.0)) / np.linalg.norm(2 * W)
+    assert quotient == pytest.approx(bounds.smoothness_constant(), rel=1e-6)
 
 
 # --- 1.2 and 1.3 --------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=50)
 @given(problems())
 def test_every_gradient_agrees_with_the_margin_direction(problem):
     assert np.linalg.norm(problem.V) == pytest.approx(1)
@@ -163,7 +160,6 @@ def test_every_gradient_agrees_with_the_margin_direction(problem):
         assert problem.c * (1 - TOL) <= label * (gradient * problem.V).sum() <= 1 + TOL
 
 
-@settings(deadline=None, max_examples=60)
 @given(problems(), st.integers(0, 2**32 - 1))
 def test_no_direction_beats_the_max_margin_against_the_adversary(problem, seed):
     rng = np.random.default_rng(seed)
@@ -179,7 +175,6 @@ def test_no_direction_beats_the_max_margin_against_the_adversary(problem, seed):
             assert min(off) >= 0.99 * best
 
 
-@settings(deadline=None, max_examples=50)
 @given(problems())
 def test_progress_lies_between_its_bounds(problem):
     run = problem.run(20)
@@ -194,13 +189,12 @@ def test_progress_is_reached_with_every_neuron_off(gamma):
     v = y[0] * X[0] / (X[0] @ X[0])
     V, c = np.outer(a, v / np.linalg.norm(v)), bounds.margin_constant(gamma, v)
     run = network.gradient_descent(X, y, np.tile(-X[0], (2, 1)), a, gamma, 0.1, 1, V=V)
-    assert run.H[1] - run.H[0] <= 0.1 * c * run.G[0] * 1.001
+    assert run.H[1] - run.H[0] == pytest.approx(0.1 * c * run.G[0], rel=1e-9)
 
 
 # --- 1.4 ----------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=60)
 @given(problems())
 def test_norm_grows_no_faster_than_each_of_the_three_bounds(problem):
     run = problem.run(20)
@@ -228,7 +222,6 @@ def test_norm_growth_is_reached_by_one_sample(alpha, gamma):
 # --- 1.5 ----------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=50)
 @given(problems(), st.integers(1, 200))
 def test_mean_of_the_run_obeys_both_rates(problem, steps):
     run = problem.run(steps - 1)
@@ -237,7 +230,6 @@ def test_mean_of_the_run_obeys_both_rates(problem, steps):
     assert mean <= bounds.fast_rate(steps, problem.alpha, problem.c, norm0) * (1 + TOL)
 
 
-@settings(deadline=None, max_examples=25)
 @given(problems(), st.floats(0.02, 0.9))
 def test_target_is_met_before_the_counted_step(problem, eps):
     for count in (bounds.steps_fast_rate, bounds.steps_first_rate):
@@ -268,7 +260,7 @@ def test_fast_rate_is_reached_by_many_tiny_steps():
 def test_no_run_on_the_single_sample_beats_the_lower_bound(alpha, c, gamma, share):
     at_zero = gamma + share * (1 - gamma)
     for eps in (0.3, 0.03):
-        first = slack.one_sample_hitting_time(eps, alpha, c, alpha * c * at_zero * c / gamma / 2)
+        first = one_sample_hitting_time(eps, alpha, c, alpha * c * at_zero * c / gamma / 2)
         assert first >= bounds.steps_lower_bound(eps, alpha, c)
         if first <= 20000:
             run = network.gradient_descent(
@@ -279,7 +271,7 @@ def test_no_run_on_the_single_sample_beats_the_lower_bound(alpha, c, gamma, shar
 
 
 def test_lower_bound_is_nearly_reached():
-    first = slack.one_sample_hitting_time(1e-4, 0.01)
+    first = one_sample_hitting_time(1e-4, 0.01)
     assert 0.99 * first <= bounds.steps_lower_bound(1e-4, 0.01) <= first
 
 
@@ -293,7 +285,6 @@ def test_a_bad_start_costs_its_norm_over_alpha_c(norm0):
 # --- 1.6 ----------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.lists(st.floats(-10, 60), min_size=1, max_size=8))
 def test_small_g_bounds_the_loss(z):
     g_hat, loss, n = network.g(z).mean(), network.logistic_loss(z).mean(), len(z)
@@ -321,7 +312,7 @@ def test_loss_bound_is_reached_with_one_bad_sample(n, z1):
 @pytest.mark.parametrize("gamma", [0.5, 1.0])
 def test_loss_target_is_met_before_the_counted_step_for_every_step_size(alpha, gamma):
     rng = np.random.default_rng(7)
-    X, y, v = slack.separable_data(6, 3, rng, margin=0.5)
+    X, y, _ = separable_data(6, 3, rng, margin=0.5)
     a, W0 = network.output_weights([1, -1, 1, -1]), 0.3 * rng.standard_normal((4, 3))
     c = bounds.margin_constant(gamma, max_margin(X, y).w)
     steps = bounds.steps_to_loss(0.2, 6, alpha, c, np.linalg.norm(W0))
@@ -345,7 +336,6 @@ def test_mean_loss_is_below_its_target_whatever_the_number_of_samples(alpha, cop
         assert run.L[:steps].mean() <= eps
 
 
-@settings(deadline=None, max_examples=50)
 @given(problems(), st.integers(1, 200))
 def test_mean_loss_of_the_run_obeys_its_bound(problem, steps):
     run = problem.run(steps - 1)
@@ -358,7 +348,6 @@ def test_mean_loss_bound_is_reached_by_one_step():
     assert 0.99 * bound <= run.L.mean() <= bound * (1 + TOL)
 
 
-@settings(deadline=None, max_examples=200)
 @given(
     st.floats(1e-6, 2),
     st.floats(-3, 3),
@@ -390,8 +379,8 @@ def test_a_step_can_raise_the_loss_to_the_order_of_its_size(gamma, at_zero, alph
 @pytest.mark.parametrize("gamma, at_zero", [(1.0, 1.0), (0.3, 0.3), (0.05, 0.6)])
 def test_last_iterate_where_no_kink_bends_the_wrong_way(alpha, seed, gamma, at_zero):
     rng = np.random.default_rng(seed)
-    n, last = 5, 4000
-    X, y, _ = slack.separable_data(n, 3, rng, margin=0.5)
+    n, last = 5, 1500
+    X, y, _ = separable_data(n, 3, rng, margin=0.5)
     a = network.output_weights([1, -1, 1])
     if gamma < 1:
         X, y, a = X * y[:, None], np.ones(n), np.abs(a)
@@ -406,32 +395,3 @@ def test_last_iterate_where_no_kink_bends_the_wrong_way(alpha, seed, gamma, at_z
     assert run.L[start] <= np.log(2) / n
     for steps in (1, 10, len(run.L) - 1 - start):
         assert run.L[start + steps] <= bounds.last_iterate_loss(steps, alpha, c)
-
-
-# --- the searches -------------------------------------------------------------------------------
-
-SHARP = {
-    "thm_smoothness": 0.99,
-    "thm_margin_direction": 0.99,
-    "thm_margin_direction_optimal": 0.99,
-    "thm_progress": 0.99,
-    "lem_tangent": 0.99,
-    "lem_tangent_exponential": 0.99,
-    "thm_norm_growth": 0.99,
-    "thm_norm_growth_sharp": 0.99,
-    "thm_first_rate": 0.8,
-    "thm_fast_rate": 0.8,
-    "prp_lower_bound": 0.95,
-    "thm_loss": 0.99,
-    "cor_loss_simple": 0.97,
-    "prp_loss_free_of_n": 0.8,
-    "prp_last_iterate": 0.3,
-}
-"""Share of each bound that its search must come to, in each of the seeds tried."""
-
-
-@pytest.mark.parametrize("name", SHARP)
-@pytest.mark.parametrize("seed", [0, 1])
-def test_search_finds_no_violation_and_comes_close(name, seed):
-    found = getattr(slack, f"slack_{name}")(np.random.default_rng(seed))
-    assert SHARP[name] <= found <= 1 + slack.ROUNDING

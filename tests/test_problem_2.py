@@ -12,10 +12,9 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from implicit_bias import bounds
-from implicit_bias import searches as slack
 from implicit_bias.figures import classifiers as figures
 from implicit_bias.margin import (
     gaussian_grams,
@@ -31,23 +30,18 @@ from scipy import stats
 
 ROUNDING = 1e-8
 SEEDS = st.integers(0, 2**32 - 1)
-SIZES = st.integers(2, 12)
-RATIOS = st.sampled_from([1.0, 1.01, 2.0, 100.0])
 
 
 @st.composite
 def grams(draw, largest=lambda n: 1 / (n - 1), least_n=2):
     """Draw (K, mu, R): random, all signs equal, or the sharp family's signs; mu up to ``largest(n)``."""
     n = draw(st.integers(least_n, 12))
-    R, rng = draw(RATIOS), np.random.default_rng(draw(SEEDS))
+    R, rng = draw(st.sampled_from([1.0, 1.01, 2.0, 100.0])), np.random.default_rng(draw(SEEDS))
     kind = draw(st.sampled_from(["uniform", "signs", "positive", "negative", "sharp"]))
-    off = {
-        "uniform": rng.uniform(-1, 1, (n, n)),
-        "signs": rng.choice([-1.0, 1.0], (n, n)),
-        "positive": np.ones((n, n)),
-        "negative": -np.ones((n, n)),
-        "sharp": -np.ones((n, n)),
-    }[kind]
+    if kind == "uniform":
+        off = rng.uniform(-1, 1, (n, n))
+    else:
+        off = {"signs": rng.choice([-1.0, 1.0], (n, n)), "positive": np.ones((n, n))}.get(kind, -np.ones((n, n)))
     if kind == "sharp":
         off[0, :] = off[:, 0] = 1
     off = np.tril(off, -1)
@@ -85,19 +79,30 @@ def test_chi_square_tails_hold_for_the_exact_distribution():
     assert (lower <= -LEVELS + 1e-6).all()
 
 
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(200)
+
+
+def inner_product_survival(t: float, d: int) -> float:
+    """Return ``P(⟨x_1, x_2⟩ ≥ t)`` for two independent samples of N(0, I_d), by quadrature over ``‖x_1‖``."""
+    low, high = max(0.0, math.sqrt(d) - 12), math.sqrt(d) + 12
+    lengths = low + (high - low) * (NODES + 1) / 2
+    density = stats.chi.pdf(lengths, d) * WEIGHTS * (high - low) / 2
+    return float(density @ stats.norm.sf(t / lengths))
+
+
 def test_inner_product_tail_holds_for_the_exact_distribution():
     for d in (1, 2, 3, 10, 100, 1000):
         for h in np.linspace(0, 12, 25):
-            assert slack.inner_product_survival(float(bounds.inner_product_tail(d, h)), d) <= math.exp(-h) * (1 + 1e-9)
+            assert inner_product_survival(float(bounds.inner_product_tail(d, h)), d) <= math.exp(-h) * (1 + 1e-9)
     d, h = 10**8, 600.0  # only d this large and h this large come within 1 % of equality
-    assert slack.inner_product_survival(float(bounds.inner_product_tail(d, h)), d) <= math.exp(-h)
+    assert inner_product_survival(float(bounds.inner_product_tail(d, h)), d) <= math.exp(-h)
 
 
 def test_inner_product_survival_agrees_with_draws():
     rng = np.random.default_rng(0)
     products = (rng.standard_normal((100_000, 3)) * rng.standard_normal((100_000, 3))).sum(axis=1)
     for t in (0.0, 1.0, 4.0):
-        assert slack.inner_product_survival(t, 3) == pytest.approx((products >= t).mean(), abs=0.007)  # 4 sigma
+        assert inner_product_survival(t, 3) == pytest.approx((products >= t).mean(), abs=0.007)  # 4 sigma
 
 
 def test_the_three_deviations_are_sharp_for_large_d():
@@ -105,7 +110,7 @@ def test_the_three_deviations_are_sharp_for_large_d():
     d, h = 10**8, 600.0
     assert stats.chi2.logsf(d + 0.99 * bounds.chi_square_upper(d, h), d) > -h
     assert stats.chi2.logcdf(d - 0.99 * bounds.chi_square_lower(d, h), d) > -h
-    assert slack.inner_product_survival(0.99 * float(bounds.inner_product_tail(d, h)), d) > math.exp(-h)
+    assert inner_product_survival(0.99 * float(bounds.inner_product_tail(d, h)), d) > math.exp(-h)
 
 
 @pytest.mark.parametrize("n", [2, 3, 8, 30])
@@ -118,23 +123,31 @@ def test_gaussian_data_in_the_proved_dimension_are_p_orthogonal(n, p, dimension)
     assert stats.binomtest(failures, draws, delta, alternative="greater").pvalue > 1e-4
 
 
+def p_orthogonal(product: float, u: float, gap: float) -> bool:
+    """Return whether ``pn M ≤ R_min²/R²`` follows from the proof's bounds on the norms and inner products over d."""
+    squares_ratio = (1 - math.sqrt(2) * u) / (1 + math.sqrt(2) * u + u**2)
+    return product * gap <= (1 - math.sqrt(2) * u) * squares_ratio
+
+
 def test_every_step_of_the_gaussian_proof_holds_at_the_least_dimension():
-    """With u = sqrt(2L/d) the events' bounds imply p-orthogonality: also between the draws, for all pn > 0."""
+    """With u = sqrt(2L/d) the events' bounds imply p-orthogonality: also between the draws, for all pn > 0.
+
+    Less than 19/4 would not do for large pn: to first order the proof needs 3 sqrt(2) + 1/2 = 4.743.
+    """
+    n, delta = 8, 0.1
     for product in np.geomspace(1e-3, 1e6, 2000):
-        u = 1 / (product + 4.75)
-        R_max, R_min, M = 1 + math.sqrt(2) * u + u**2, 1 - math.sqrt(2) * u, u + u**2 / 2
-        assert product * M <= R_min**2 / R_max
-    for product in np.geomspace(1e-3, 1e6, 2000):
-        R_max, R_min = 1 + 1 / math.sqrt(12) + 1 / 24, 1 - 1 / math.sqrt(12)
-        h = min(1 / 24 / product**2, 1 / 24)
-        assert product * (math.sqrt(2 * h) + h) <= R_min**2 / R_max or product < 1
-        assert min(product, 1) * (1 / math.sqrt(12) + 1 / 24) < 0.34 < 0.38 < R_min**2 / R_max
+        u = math.sqrt(2 * math.log(2 * n**2 / delta) / bounds.gaussian_dimension(n, product / n, delta))
+        assert p_orthogonal(product, u, u + u**2 / 2)
+        if product > 1e4:
+            assert not p_orthogonal(product + 0.01 * 4.75, u, u + u**2 / 2)
 
 
-def test_19_quarters_is_nearly_the_least_constant_that_the_proof_allows():
-    u = 1e-4  # to first order the proof needs 3 sqrt(2) + 1/2 = 4.743
-    product = 1 / u - 4.75 * 0.99
-    assert product * (u + u**2 / 2) > (1 - math.sqrt(2) * u) ** 2 / (1 + math.sqrt(2) * u + u**2)
+def test_every_step_of_the_simple_gaussian_proof_holds():
+    u = 1 / math.sqrt(24)  # at most, for L/d <= 1/48
+    for product in np.geomspace(1, 1e6, 2000):
+        h = 1 / 24 / product**2
+        assert p_orthogonal(product, u, math.sqrt(2 * h) + h)
+    assert p_orthogonal(1.0, u, 1 / math.sqrt(12) + 1 / 24)
 
 
 @pytest.mark.parametrize("n", [2, 5, 100, 10**4])
@@ -146,8 +159,11 @@ def test_the_second_term_alone_is_the_maximum(n, p):
 
 
 def test_the_proved_dimension_tends_to_the_threshold():
-    n = 10.0**30  # log log n against log n: slow
-    assert bounds.gaussian_dimension(int(n), 1.0, 1 / math.log(n)) / bounds.gaussian_threshold(int(n), 1.0) < 1.05
+    ratios = []
+    for n in (10**10, 10**20, 10**30):  # log log n against log n: slow
+        ratios.append(bounds.gaussian_dimension(n, 1.0, 1 / math.log(n)) / bounds.gaussian_threshold(n, 1.0))
+    assert ratios[0] > ratios[1] > ratios[2]
+    assert 1 < ratios[2] < 1.04
 
 
 @pytest.mark.parametrize("n", [4, 16, 48])
@@ -173,7 +189,6 @@ def test_the_ceiling_on_the_line_counts_pairs():
 # --- 2.2 ----------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=150)
 @given(grams())
 def test_the_classifiers_are_equal_exactly_when_no_weight_is_negative(case):
     K, _, _ = case
@@ -187,7 +202,6 @@ def test_the_classifiers_are_equal_exactly_when_no_weight_is_negative(case):
         assert gap > 1e-5 * np.linalg.norm(X.T @ s)
 
 
-@settings(deadline=None, max_examples=200)
 @given(grams())
 def test_weights_are_near_one(case):
     K, mu, _ = case
@@ -196,10 +210,9 @@ def test_weights_are_near_one(case):
     assert deviation <= share / (1 - share) * (1 + ROUNDING) + ROUNDING
 
 
-@settings(deadline=None, max_examples=150)
 @given(grams(largest=lambda n: 1 / n))
 def test_weights_are_within_one_over_pR2_minus_one_of_one(case):
-    K, mu, R = case
+    K, _, R = case
     s = dual_weights(K)
     assert np.abs(s * np.diag(K) - 1).max() <= bounds.dual_weight_deviation(largest_p(K), R) * (1 + ROUNDING) + ROUNDING
 
@@ -213,14 +226,11 @@ def test_the_deviation_of_the_weights_is_reached_on_both_sides():
             assert 0.99 * bound <= s_j - 1 <= bound
 
 
-@settings(deadline=None, max_examples=200)
 @given(grams(largest=lambda n: 1 / (2 * n - 3)))
 def test_above_the_exact_threshold_all_weights_are_positive(case):
-    K, _, R = case
-    assert dual_weights(K).min() > 0
+    assert dual_weights(case[0]).min() > 0
 
 
-@settings(deadline=None, max_examples=60)
 @given(grams(largest=lambda n: 1 / (2 * n)))
 def test_for_pR2_above_two_the_solvers_agree(case):
     K, _, R = case
@@ -232,7 +242,7 @@ def test_for_pR2_above_two_the_solvers_agree(case):
     assert (margin.dual > 0).all()
 
 
-@pytest.mark.parametrize("n", [3, 4, 10, 100])
+@pytest.mark.parametrize("n", [3, 4, 10, 40])
 @pytest.mark.parametrize("R", [1.0, 1.7, 10.0])
 def test_the_exact_threshold_separates_equal_from_different(n, R):
     """One per cent below the threshold the classifiers of the family differ, at and above it they do not."""
@@ -250,7 +260,6 @@ def test_the_threshold_two_is_reached_within_one_per_cent_as_n_grows():
     assert sharp_weights(1000, 1.98)[0] < 0 < sharp_weights(1000, 2.0)[0]
 
 
-@settings(deadline=None, max_examples=50)
 @given(seed=SEEDS, n=st.integers(1, 6), extra=st.integers(0, 6), fraction=st.floats(0.02, 0.98))
 def test_least_squares_contracts_to_the_minimum_norm_interpolator(seed, n, extra, fraction):
     rng = np.random.default_rng(seed)
@@ -264,6 +273,14 @@ def test_least_squares_contracts_to_the_minimum_norm_interpolator(seed, n, extra
         rounding = 1e-9 * (np.linalg.norm(start) + np.linalg.norm(target))
         assert np.linalg.norm(w - target) <= factor**t * np.linalg.norm(start - target) + rounding
         assert np.linalg.norm(X @ w - y) <= factor**t * np.linalg.norm(X @ start - y) + rounding * np.linalg.norm(X, 2)
+
+
+def test_the_contraction_is_attained_along_an_eigenvector():
+    X = np.random.default_rng(0).standard_normal((3, 4))
+    values, vectors = np.linalg.eigh(X @ X.T)
+    for alpha in (0.1, 1.0, 1.9 * 3 / values[-1]):
+        factor, r = bounds.least_squares_contraction(X, alpha), vectors[:, np.abs(1 - alpha / 3 * values).argmax()]
+        assert np.linalg.norm(r - alpha / 3 * X @ (X.T @ r)) == pytest.approx(factor, rel=1e-12)
 
 
 def test_the_contraction_fails_from_the_stated_step_size_on():
@@ -288,7 +305,6 @@ def test_four_unit_vectors_that_are_one_orthogonal_suffice():
     assert max_margin(X, y).dual[0] == 0
 
 
-@settings(deadline=None, max_examples=60)
 @given(seed=SEEDS, cosine=st.floats(-0.999, 0.999), R=st.floats(1, 3))
 def test_two_samples_differ_only_if_their_inner_product_reaches_the_smaller_square(seed, cosine, R):
     X = np.array([[1.0, 0], [R * cosine, R * math.sqrt(1 - cosine**2)]])
@@ -302,10 +318,9 @@ def test_two_samples_differ_only_if_their_inner_product_reaches_the_smaller_squa
 # --- 2.4 ----------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=300)
 @given(grams(largest=lambda n: 1 / (2 * n - 3)))
 def test_the_ratio_of_the_weights_is_bounded(case):
-    K, mu, R = case
+    K, _, R = case
     s, p = dual_weights(K), largest_p(K)
     # The smallest weight is about 1 - (2n-3) mu >= 1e-4 of the largest: it has four digits fewer.
     assert s.max() / s.min() <= bounds.weight_ratio_exact(len(s), p, R) * (1 + 1e4 * ROUNDING)
@@ -336,7 +351,6 @@ def test_the_constant_six_is_reached_at_pR2_three():
     assert 0.99 * bounds.weight_ratio_simple(3.0) <= s_j / s_1 <= bounds.weight_ratio_simple(3.0)
 
 
-@settings(deadline=None, max_examples=200)
 @given(grams(largest=lambda n: 1 / (2 * n)))
 def test_the_angle_to_the_sum_is_bounded(case):
     K, _, R = case
@@ -357,29 +371,10 @@ def test_both_angle_bounds_are_attained_by_orthogonal_samples(R):
     assert cosine == pytest.approx(bounds.angle_cosine_from_ratio(np.inf, R, R**2), rel=1e-12)
 
 
-# --- searches and figures -----------------------------------------------------------------------
-
-REACHED = {
-    "lem_chi_square": 0.5,
-    "thm_gaussian_orthogonal": 0.7,
-    "prp_gaussian_necessary": 0.7,
-    "lem_dual_weights": 0.99,
-    "thm_exact_threshold": 0.99,
-    "thm_near_uniform": 0.99,
-    "cor_angle": 0.99,
-    "lem_kantorovich": 0.99,
-    "prp_least_squares": 0.99,
-}
-SAMPLED = {"thm_gaussian_orthogonal": 0.05, "prp_gaussian_necessary": 0.1}
-"""Quotients with a frequency in them may exceed 1 by this sampling error."""
+# --- figures -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("label", REACHED)
-def test_a_search_comes_close_to_equality_and_not_beyond(label):
-    found = getattr(slack, f"slack_{label}")(np.random.default_rng(7))
-    assert REACHED[label] <= found <= 1 + SAMPLED.get(label, slack.ROUNDING)
-
-
+@pytest.mark.slow
 def test_tables_report_what_the_chapter_says():
     rows = [line.split("|")[1:-1] for line in figures.equality_table(draws=5).splitlines()[2:]]
     threshold = bounds.equality_threshold(20)
@@ -406,27 +401,27 @@ def test_two_losses_end_at_their_own_classifier():
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    "name, arguments, words",
     [
-        (lambda: bounds.gaussian_dimension(1, 3.0, 0.1), "n = 1"),
-        (lambda: bounds.gaussian_dimension(5, 0.0, 0.1), "p = 0.0"),
-        (lambda: bounds.gaussian_dimension_simple(5, 3.0, 1.0), "delta = 1.0"),
-        (lambda: bounds.gaussian_ceiling(5, 0, 3.0), "d = 0"),
-        (lambda: bounds.dual_weight_deviation(1.0), r"p R\^2 > 1"),
-        (lambda: bounds.equality_threshold(2), "n = 2"),
-        (lambda: bounds.weight_ratio(2.0), r"p R\^2 > 2"),
-        (lambda: bounds.weight_ratio(3.0, 0.9), "R = 0.9"),
-        (lambda: bounds.weight_ratio_simple(2.9), r"p R\^2 >= 3"),
-        (lambda: bounds.weight_ratio_exact(1, 3.0), "n = 1"),
-        (lambda: bounds.weight_ratio_exact(4, 1.25), r"> 2 - 3/n"),
-        (lambda: bounds.angle_cosine(1.9), r"p R\^2 >= 2"),
-        (lambda: bounds.angle_cosine_from_ratio(3.0, 1.0, 0.5), "ratio = 0.5"),
-        (lambda: bounds.least_squares_contraction(np.eye(2), 0.0), "alpha = 0"),
+        ("gaussian_dimension", (1, 3.0, 0.1), "n = 1"),
+        ("gaussian_dimension", (5, 0.0, 0.1), "p = 0.0"),
+        ("gaussian_dimension_simple", (5, 3.0, 1.0), "delta = 1.0"),
+        ("gaussian_ceiling", (5, 0, 3.0), "d = 0"),
+        ("dual_weight_deviation", (1.0,), "1"),
+        ("equality_threshold", (2,), "n = 2"),
+        ("weight_ratio", (2.0,), "2"),
+        ("weight_ratio", (3.0, 0.9), "R = 0.9"),
+        ("weight_ratio_simple", (2.9,), "3"),
+        ("weight_ratio_exact", (1, 3.0), "n = 1"),
+        ("weight_ratio_exact", (4, 1.25), "2 - 3/n|1.25"),
+        ("angle_cosine", (1.9,), "2"),
+        ("angle_cosine_from_ratio", (3.0, 1.0, 0.5), "ratio = 0.5"),
+        ("least_squares_contraction", (np.eye(2), 0.0), "alpha = 0"),
     ],
 )
-def test_bad_arguments_are_named(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
+def test_bad_arguments_are_named(name, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        getattr(bounds, name)(*arguments)
 
 
 def test_bounds_include_their_end_points():

@@ -6,11 +6,9 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from implicit_bias import bounds
-from implicit_bias import searches as slack
-from implicit_bias.figures import rank_collapse as figures
 from implicit_bias.network import gradient_descent, leaky_relu_derivative, loss_gradient, network, output_weights
 from implicit_bias.rank import (
     activation_spread,
@@ -24,8 +22,6 @@ from implicit_bias.rank import (
     stable_rank,
 )
 from scipy import stats
-
-SETTINGS = settings(deadline=None, max_examples=80)
 
 ROUNDING = 1e-9
 """Relative excess that float64 may cause. Sums of at most 60 terms and singular values of matrices of at most 60
@@ -62,8 +58,11 @@ def weights(kind, m, X, rng, size):
     return W * (size / norm / np.linalg.norm(X, axis=1).max()) if norm > 0 else W
 
 
+SIZES = st.sampled_from([1e-6, 1e-2, 1.0, 5.0, 30.0])
+
+
 @st.composite
-def instances(draw, sizes=st.sampled_from([1e-6, 1e-2, 1.0, 30.0])):
+def instances(draw, sizes=SIZES):
     """Return ``X, y, W, a, gamma, at_zero``, random or adversarial, at most 6 samples and 6 neurons."""
     rng = np.random.default_rng(draw(seeds))
     n, m = draw(st.integers(1, 6)), draw(st.integers(1, 6))
@@ -122,7 +121,6 @@ def test_no_constant_above_a_quarter_for_square_matrices():
 # 3.2: the lemmas
 
 
-@SETTINGS
 @given(seed=seeds, n=st.integers(1, 30), theta=st.floats(0, 0.98), spread=st.sampled_from([0.0, 3.0]))
 def test_nearly_orthogonal_samples_behave_as_orthogonal_ones(seed, n, theta, spread):
     rng = np.random.default_rng(seed)
@@ -142,7 +140,6 @@ def test_both_sides_of_the_gram_lemma_are_approached(sign):
     assert np.sum(X.sum(axis=0) ** 2) / n == pytest.approx(1 + sign * theta, rel=0.01)
 
 
-@SETTINGS
 @given(
     seed=seeds,
     n=st.integers(1, 6),
@@ -165,7 +162,6 @@ def test_rank_from_coefficients(seed, n, m, theta, spread, share):
     assert np.linalg.norm(D, 2) ** 2 >= floor * (1 - ROUNDING) > 0
 
 
-@SETTINGS
 @given(seed=seeds, m=st.integers(1, 30), gamma=slopes, size=st.sampled_from([1e-100, 1.0, 1e100]))
 def test_two_bounds_on_the_spread(seed, m, gamma, size):
     rng = np.random.default_rng(seed)
@@ -195,7 +191,6 @@ def test_one_over_the_active_fraction_is_approached_for_small_slopes():
 # 3.2: the gradient
 
 
-@SETTINGS
 @given(case=instances())
 def test_every_gradient_has_a_small_stable_rank(case):
     X, y, W, a, gamma, at_zero = case
@@ -209,7 +204,6 @@ def test_every_gradient_has_a_small_stable_rank(case):
     assert (spread.kappa * spread.active).max() <= 1 + ROUNDING
 
 
-@SETTINGS
 @given(case=instances())
 def test_gradient_of_a_linear_network_has_rank_one(case):
     X, y, W, a, _, _ = case
@@ -259,7 +253,7 @@ def test_gaussian_weights_reach_their_limit(n, equal):
 
 
 def test_gaussian_limit_needs_many_samples():
-    ranks = [gaussian_gradient_rank(np.ones(n), 0.05) for n in (1, 2, 10, 100, 10**3)]
+    ranks = [gaussian_gradient_rank(np.ones(n), 0.05) for n in (1, 2, 10, 100, 300)]
     assert ranks[0] == pytest.approx(1)
     assert np.all(np.diff(ranks) > 0)
     assert ranks[-1] == pytest.approx(gaussian_spread(0.05), rel=0.01)
@@ -285,7 +279,6 @@ def test_gaussian_gradients_bound_is_free_of_the_slope(gamma):
 # 3.2: one step
 
 
-@SETTINGS
 @given(case=instances(sizes=st.sampled_from([1e-6, 1e-2, 0.5, 1.0])))
 def test_gradient_is_not_small(case):
     X, y, W, a, gamma, at_zero = case
@@ -306,7 +299,6 @@ def test_gradients_floor_is_reached_at_the_largest_output(gamma):
     assert size == pytest.approx(bounds.gradient_norm_floor(1, 0.0, gamma, 1.0) * g * (1 + math.e), rel=1e-12)
 
 
-@SETTINGS
 @given(seed=seeds, m=st.integers(1, 6), d=st.integers(1, 6), eta=st.floats(0, 0.95), aligned=st.booleans())
 def test_small_perturbation(seed, m, d, eta, aligned):
     rng = np.random.default_rng(seed)
@@ -322,7 +314,6 @@ def test_small_perturbation(seed, m, d, eta, aligned):
     assert bound <= ((1 + eta) / (1 - eta)) ** 2 * before * (1 + ROUNDING)
 
 
-@SETTINGS
 @given(
     case=instances(sizes=st.just(1.0)),
     eta=st.sampled_from([0.01, 1 / 12, 0.5, 0.99]),
@@ -371,12 +362,8 @@ def test_one_step_sigma_is_the_formula_of_the_theorem():
 # 3.2: the whole trajectory
 
 
-@SETTINGS
 @given(
-    case=instances(sizes=st.sampled_from([1e-6, 1e-2, 1.0, 5.0])),
-    steps=st.integers(1, 25),
-    decades=st.sampled_from([(-3, -3), (0, 0), (3, 3), (-3, 3)]),
-    seed=seeds,
+    case=instances(), steps=st.integers(1, 25), decades=st.sampled_from([(-3, -3), (0, 0), (3, 3), (-3, 3)]), seed=seeds
 )
 def test_change_of_the_weights_keeps_a_small_stable_rank(case, steps, decades, seed):
     X, y, W, a, gamma, at_zero = case
@@ -408,12 +395,7 @@ def test_trajectory_bound_is_reached_at_every_step_before_a_neuron_switches(r, s
     np.testing.assert_allclose(run.rank_of_change[1:], bounds.trajectory_rank_bound(0.0, gamma), rtol=1e-9)
 
 
-@SETTINGS
-@given(
-    case=instances(sizes=st.sampled_from([1e-6, 1e-2, 1.0, 5.0])),
-    steps=st.integers(2, 15),
-    alpha=st.sampled_from([1e-2, 1.0, 1e2]),
-)
+@given(case=instances(), steps=st.integers(2, 15), alpha=st.sampled_from([1e-2, 1.0, 1e2]))
 def test_change_of_the_weights_stays_above_its_first_floor(case, steps, alpha):
     X, y, W, a, gamma, at_zero = case
     squares = np.sum(X**2, axis=1)
@@ -426,7 +408,6 @@ def test_change_of_the_weights_stays_above_its_first_floor(case, steps, alpha):
     assert size >= floor * (1 - ROUNDING) - 2 * (steps + 1) * EPS * run.F.max()
 
 
-@SETTINGS
 @given(
     case=instances(sizes=st.just(1.0)),
     eta=st.sampled_from([0.05, 0.5, 0.9]),
@@ -474,52 +455,31 @@ def test_other_losses_and_mini_batches_keep_the_bound(loss):
         assert stable_rank(W - start) <= bounds.trajectory_rank_bound(orthogonality_defect(X), gamma) * (1 + ROUNDING)
 
 
-# the searches for a violation, and error paths
-
-SHARP = {"lem_coefficients", "lem_spread", "thm_gradient_rank", "thm_trajectory"}
-LABELS = sorted(
-    SHARP
-    | {"thm_initial_rank", "prp_initial_rank_fine", "lem_active", "cor_gradient_rank_gaussian", "lem_gradient_norm"}
-    | {"lem_gram", "lem_perturbation", "thm_one_step", "cor_one_step", "cor_trajectory"}
-)
-
-
-@pytest.mark.parametrize("label", LABELS)
-def test_no_search_violates_the_inequality(label):
-    found = [getattr(slack, f"slack_{label}")(np.random.default_rng(seed)) for seed in (1, 2)]
-    assert min(found) > 0 and max(found) <= 1 + slack.ROUNDING
-    if label in SHARP:
-        assert max(found) >= 0.99
+# error paths
 
 
 @pytest.mark.parametrize(
-    "call",
+    "name, arguments, words",
     [
-        lambda: bounds.initial_rank_floor(0, 3),
-        lambda: bounds.initial_rank_fine_floor(3, 3, 1.0, 0.0),
-        lambda: bounds.initial_rank_fine_floor(3, 3, 0.5, -1.0),
-        lambda: bounds.initial_rank_fine_failure(3, 3, 0.0, 1.0),
-        lambda: bounds.spread_bound(0.0),
-        lambda: bounds.spread_bound(1.1),
-        lambda: bounds.gradient_rank_bound(1.0, 2.0),
-        lambda: bounds.gradient_rank_bound(-0.1, 2.0),
-        lambda: bounds.gradient_rank_bound(0.5, 0.9),
-        lambda: bounds.gradient_rank_bound(float("nan"), 1.0),
-        lambda: bounds.gradient_norm_floor(3, 1.0, 0.5, 1.0),
-        lambda: bounds.gradient_norm_floor(3, 0.1, 0.0, 1.0),
-        lambda: bounds.one_step_sigma(3, 3, 3, 0.1, 0.5, 2.0, 1.0, 1.0, 0.5),
-        lambda: bounds.one_step_sigma(3, 3, 3, 0.1, 0.5, 1.0, 1.0, 0.0, 0.5),
-        lambda: bounds.one_step_sigma(3, 3, 3, 0.1, 0.5, 1.0, 1.0, 1.0, 1.0),
-        lambda: bounds.one_step_rank_bound(0.5, 0.5),
-        lambda: bounds.one_step_rank_bound(2.0, 1.0),
+        ("initial_rank_floor", (0, 3), "= 0"),
+        ("initial_rank_fine_floor", (3, 3, 1.0, 0.0), "eps = 1.0"),
+        ("initial_rank_fine_floor", (3, 3, 0.5, -1.0), "xi = -1.0"),
+        ("initial_rank_fine_failure", (3, 3, 0.0, 1.0), "eps = 0.0"),
+        ("spread_bound", (0.0,), "gamma = 0.0"),
+        ("spread_bound", (1.1,), "gamma = 1.1"),
+        ("gradient_rank_bound", (1.0, 2.0), "theta = 1.0"),
+        ("gradient_rank_bound", (-0.1, 2.0), "theta = -0.1"),
+        ("gradient_rank_bound", (0.5, 0.9), "kappa = 0.9"),
+        ("gradient_rank_bound", (math.nan, 1.0), "theta = nan"),
+        ("gradient_norm_floor", (3, 1.0, 0.5, 1.0), "theta = 1.0"),
+        ("gradient_norm_floor", (3, 0.1, 0.0, 1.0), "slope = 0.0"),
+        ("one_step_sigma", (3, 3, 3, 0.1, 0.5, 2.0, 1.0, 1.0, 0.5), "R_min = 2.0"),
+        ("one_step_sigma", (3, 3, 3, 0.1, 0.5, 1.0, 1.0, 0.0, 0.5), "alpha = 0.0"),
+        ("one_step_sigma", (3, 3, 3, 0.1, 0.5, 1.0, 1.0, 1.0, 1.0), "eta = 1.0"),
+        ("one_step_rank_bound", (0.5, 0.5), "rank = 0.5"),
+        ("one_step_rank_bound", (2.0, 1.0), "eta = 1.0"),
     ],
 )
-def test_bounds_refuse_what_the_theorems_exclude(call):
-    with pytest.raises(ValueError, match="need a number in"):
-        call()
-
-
-@pytest.mark.parametrize("name", ["spectra", "initial_rank", "one_step", "trajectory", "sharp_limits"])
-def test_figures_draw(name):
-    fig = getattr(figures, name)()
-    assert all(axes.get_xlabel() and axes.lines for axes in fig.axes)
+def test_bounds_refuse_what_the_theorems_exclude(name, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        getattr(bounds, name)(*arguments)

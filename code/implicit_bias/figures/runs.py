@@ -8,16 +8,20 @@ point of which a seed diverged is crossed out, and the caption of the chapter co
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..mnist.configuration import plotted_steps
 from ..mnist.recording import Recording
-from ..mnist.sweep import plotted_steps
-from .style import curve, figure
+from .style import Array, band, figure, legend_below
 
 _RATIOS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+
+Run = dict[str, Any]
+"""A row of a recorded sweep."""
 
 
 def milestones(steps: int) -> dict[str, int]:
@@ -30,45 +34,41 @@ def scales(recording: Recording) -> list[float]:
     return sorted({run["sigma"] for run in recording.runs})
 
 
-def over_seeds(recording: Recording, sigma: float, value: Callable[[dict], float]) -> np.ndarray:
+def _seeds(recording: Recording, sigma: float) -> list[Run]:
+    return sorted((run for run in recording.runs if run["sigma"] == sigma), key=lambda run: run["seed"])
+
+
+def over_seeds(recording: Recording, sigma: float, value: Callable[[Run], float]) -> Array:
     """Return ``value(run)`` for each seed of one ``sigma``, in the order of the seeds.
 
     A run on which ``value`` raises `IndexError` or `KeyError`, because it diverged earlier, gives nan.
     """
-    values = []
-    for run in sorted((run for run in recording.runs if run["sigma"] == sigma), key=lambda run: run["seed"]):
+    values: list[float | None] = []
+    for run in _seeds(recording, sigma):
         try:
             values.append(value(run))
         except (IndexError, KeyError):
-            values.append(np.nan)
-    return np.array(values, dtype=float)  # null, what a recording has for not finite, becomes nan
+            values.append(None)
+    return np.array(values, dtype=float)  # None, also what a recording has for not finite, becomes nan
 
 
-def relative_rank(recording: Recording, sigma: float, step: int) -> np.ndarray:
-    r"""Return :math:`\mathrm{StableRank}(W^{(t)})/\mathrm{StableRank}(W^{(0)})` for each seed, nan where it diverged."""
+def relative_rank(recording: Recording, sigma: float, step: int) -> Array:
+    r"""Return :math:`\mathrm{StableRank}(W^{(t)})/\mathrm{StableRank}(W^{(0)})` for each seed, nan if it diverged."""
     return over_seeds(recording, sigma, lambda run: run["stable_rank"][step] / run["stable_rank"][0])
 
 
-def _band(axes: Axes, x: np.ndarray, values: np.ndarray, k: int, label: str, marked: bool = True) -> None:
-    """Draw the median over the rows of ``values`` and the band from their smallest to their largest."""
-    style = curve(k)
-    if not marked:
-        style["markevery"] = slice(2 * k, None, max(1, len(x) // 6))
-    complete = ~np.isnan(values).any(0)
+def _median_and_range(axes: Axes, x: Array, values: Array, k: int, label: str, marks: Any = None) -> None:
+    """Draw the median over the rows of ``values``, and the band from their smallest to their largest.
+
+    Where ``marks`` is None every point has a marker, and those of which a row is missing are crossed out.
+    """
     some = ~np.isnan(values).all(0)
-    middle = np.full(len(x), np.nan)
-    middle[some] = np.nanmedian(values[:, some], axis=0)
-    axes.plot(x, middle, label=label, **style)
-    axes.fill_between(
-        x[some],
-        np.nanmin(values[:, some], 0),
-        np.nanmax(values[:, some], 0),
-        color=style["color"],
-        alpha=0.2,
-        linewidth=0,
-    )
-    lost = some & ~complete
-    if marked and lost.any():
+    low, middle, high = (np.full(len(x), np.nan) for _ in range(3))
+    low[some], high[some] = np.nanmin(values[:, some], 0), np.nanmax(values[:, some], 0)
+    middle[some] = np.nanmedian(values[:, some], 0)
+    band(axes, x, low, middle, high, k, label=label, markevery=marks)
+    lost = some & np.isnan(values).any(0)
+    if marks is None and lost.any():
         axes.plot(x[lost], middle[lost], "x", color="black", markersize=9)
 
 
@@ -87,7 +87,7 @@ def stable_rank_figure(recording: Recording) -> Figure:
     with figure(height=3.9) as (fig, (axes,)):
         for k, (label, step) in enumerate(milestones(recording.configuration["steps"]).items()):
             values = np.stack([relative_rank(recording, sigma, step) for sigma in sigmas], axis=1)
-            _band(axes, sigmas, values, k, f"$t = {label}$" + (f" $= {step}$" if label != "1" else ""))
+            _median_and_range(axes, sigmas, values, k, f"$t = {label}$" + (f" $= {step}$" if label != "1" else ""))
         axes.set_xlim(sigmas[0] / 1.5, 1.5 * sigmas[-1])
         axes.set_xscale("log")
         axes.set_xticks(sigmas, [f"{sigma:g}" for sigma in sigmas])
@@ -100,20 +100,8 @@ def stable_rank_figure(recording: Recording) -> Figure:
     return fig
 
 
-def _curves(axes: Axes, recording: Recording, name: str, scale: Callable[[dict], float] = lambda run: 1.0) -> None:
-    """Draw one measurement against t on a logarithmic axis, a curve for each sigma."""
-    steps = recording.configuration["steps"]
-    t = np.arange(1, steps + 1)
-    for k, sigma in enumerate(scales(recording)):
-        rows = [run for run in recording.runs if run["sigma"] == sigma]
-        values = np.full((len(rows), steps), np.nan)
-        for row, run in zip(values, rows):
-            kept = np.array(run[name][1:]) / scale(run)
-            row[: len(kept)] = kept
-        _band(axes, t, values, k, rf"$\sigma = {sigma:g}$", marked=False)
-    axes.set_xlim(0.9, 1.1 * steps)
-    axes.set_xscale("log")
-    axes.set_xlabel("step $t$")
+def _marks(k: int, points: int) -> slice:
+    return slice(2 * k, None, max(1, points // 6))
 
 
 def training_figure(recording: Recording) -> Figure:
@@ -121,19 +109,24 @@ def training_figure(recording: Recording) -> Figure:
 
     Source: the book's @fig-mnist-training.
     """
-    with figure(1, 3, height=3.3) as (fig, (error, loss, rank)):
-        _curves(error, recording, "train_error")
+    steps = recording.configuration["steps"]
+    panels = {"train_error": "training error", "loss": "loss", "stable_rank": "relative stable rank"}
+    with figure(1, 3, height=3.3) as (fig, axes):
+        for ax, (name, title) in zip(axes, panels.items()):
+            for k, sigma in enumerate(scales(recording)):
+                runs = _seeds(recording, sigma)
+                values = np.full((len(runs), steps), np.nan)
+                for row, run in zip(values, runs):
+                    kept = np.array(run[name][1:], dtype=float) / (run[name][:1] if name == "stable_rank" else 1.0)
+                    row[: len(kept)] = kept
+                _median_and_range(ax, np.arange(1, steps + 1), values, k, rf"$\sigma = {sigma:g}$", _marks(k, steps))
+            ax.set(xlim=(0.9, 1.1 * steps), xscale="log", xlabel="step $t$", title=title)
+        error, loss, rank = axes
         _log_scale(error)
         error.axhline(0.05, color="black", linewidth=0.8)
-        error.set_title("training error")
-        _curves(loss, recording, "loss")
         _log_scale(loss)
-        loss.set_title(r"loss")
-        _curves(rank, recording, "stable_rank", scale=lambda run: run["stable_rank"][0])
         rank.set_ylim(0, None)
-        rank.set_title("relative stable rank")
-        handles, labels = error.get_legend_handles_labels()
-        fig.legend(handles, labels, loc="outside lower center", ncols=3)
+        legend_below(fig)
     return fig
 
 
@@ -142,21 +135,15 @@ def singular_value_figure(recording: Recording) -> Figure:
 
     Source: the book's @fig-mnist-singular-values.
     """
-    steps = recording.configuration["steps"]
-    sigmas = scales(recording)
+    steps, sigmas = recording.configuration["steps"], scales(recording)
     with figure(1, len(sigmas), height=2.7, sharey=True) as (fig, panels):
         for axes, sigma in zip(panels, sigmas):
             for k, (step, label) in enumerate(((0, "$t = 0$"), (steps, f"$t = T = {steps}$"))):
-                rows = [
-                    run["singular_values"][str(step)]
-                    for run in recording.runs
-                    if run["sigma"] == sigma and str(step) in run["singular_values"]
-                ]
-                if not rows:
-                    continue
-                values = np.array(rows) / np.array(rows)[:, :1]
-                index = np.arange(1, values.shape[1] + 1)
-                _band(axes, index, values, k, label, marked=False)
+                spectra = [run["singular_values"].get(str(step)) for run in _seeds(recording, sigma)]
+                values = np.array([s for s in spectra if s is not None])
+                if len(values):
+                    index = np.arange(1, values.shape[1] + 1)
+                    _median_and_range(axes, index, values / values[:, :1], k, label, _marks(k, len(index)))
             _log_scale(axes)
             axes.set_xscale("log")
             axes.set_title(rf"$\sigma = {sigma:g}$")

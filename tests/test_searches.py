@@ -1,0 +1,142 @@
+"""No search refutes a theorem, sharp theorems are nearly attained, and a search runs once for one state of the code."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from implicit_bias import searches
+from implicit_bias.searches import cache, registry
+
+ROOT = Path(__file__).resolve().parents[1]
+
+FLOORS = {
+    "thm-smoothness": 0.99,
+    "thm-margin-direction": 0.999,
+    "thm-margin-direction:optimal": 0.99,
+    "thm-progress": 0.999,
+    "thm-norm-growth": 0.99,
+    "thm-norm-growth:sharp": 0.99,
+    "thm-first-rate": 0.9,
+    "thm-fast-rate": 0.9,
+    "prp-lower-bound": 0.95,
+    "thm-loss": 0.999,
+    "cor-loss-simple": 0.99,
+    "prp-loss-free-of-n": 0.99,
+    "prp-last-iterate": 0.3,
+    "thm-gaussian-orthogonal": 0.7,
+    "lem-dual-weights": 0.999,
+    "thm-exact-threshold": 0.999,
+    "thm-near-uniform": 0.999,
+    "cor-angle": 0.999,
+    "lem-kantorovich": 0.999,
+    "thm-initial-rank": 0.1,
+    "thm-gradient-rank": 0.999,
+    "cor-gradient-rank-gaussian": 0.2,
+    "thm-one-step": 0.6,
+    "cor-one-step": 0.2,
+    "thm-trajectory": 0.99,
+    "cor-trajectory": 0.5,
+}
+"""What each search must come to: 0.99 and more where the theorem is sharp, elsewhere enough to show that it climbs."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("label", searches.SEARCHES)
+def test_no_search_refutes_a_theorem(label):
+    assert FLOORS[label] <= searches.quotient(label) <= 1 + searches.ROUNDING
+
+
+@pytest.mark.parametrize("label", searches.SEARCHES)
+def test_every_search_is_for_a_theorem_of_the_book(label):
+    chapters = "".join(path.read_text() for path in (ROOT / "report").glob("problem-*.qmd"))
+    assert re.search(rf"\{{#{label.partition(':')[0]}[ }}]", chapters)
+
+
+@pytest.mark.parametrize("start", [math.nan, -math.inf, 0.5])
+def test_a_search_climbs_to_a_violation(start):
+    """From where the objective has no value, or a low one, to a maximum of 1.01, which would refute a theorem."""
+    far = lambda p: np.linalg.norm(p - 5) > 6  # noqa: E731
+    instance = (lambda p: start if far(p) else 1.01 - 1e-3 * float(np.linalg.norm(p - 5)) ** 2, 2)
+    found = registry.Search("thm-none", lambda rng: instance, starts=5, rounds=300).largest(np.random.default_rng(0))
+    assert 1.009 < found <= 1.01
+
+
+def test_a_search_without_a_value_finds_nothing():
+    for value in (math.nan, math.inf, -math.inf, -1.0):
+        assert registry.Search("thm-none", lambda rng: value, 3, 0).largest(np.random.default_rng(0)) == 0  # noqa: B023
+
+
+def test_labels_are_checked():
+    with pytest.raises(ValueError, match="label = thm-none: no such search"):
+        searches.quotient("thm-none")
+    with pytest.raises(ValueError, match="label = thm-loss: this search is there already"):
+        registry.search("thm-loss")
+
+
+# --- the file of what they found ---------------------------------------------------------------
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setattr(cache, "FILE", tmp_path / ".cache" / "searches.json")
+    return cache.FILE
+
+
+def fail() -> float:
+    raise AssertionError("this search has run before")
+
+
+def test_a_search_runs_once_for_one_state_of_the_code(file, monkeypatch):
+    assert cache.kept("thm-a", lambda: 0.5) == 0.5
+    assert cache.kept("thm-b", lambda: 1 / 3) == 1 / 3
+    assert cache.kept("thm-a", fail) == 0.5 and cache.kept("thm-b", fail) == 1 / 3
+    monkeypatch.setattr(cache, "KEY", "another state")
+    assert cache.kept("thm-a", lambda: 0.75) == cache.kept("thm-a", fail) == 0.75
+    assert json.loads(file.read_text()) == {"key": "another state", "quotients": {"thm-a": 0.75}}
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_what_another_process_found_meanwhile_is_kept(file):
+    cache.kept("thm-a", lambda: cache.kept("thm-b", lambda: 0.25) + 0.25)
+    assert cache.kept("thm-a", fail) == 0.5 and cache.kept("thm-b", fail) == 0.25
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"\xff", b"[" * 100_000, b'{"key": "KEY"}', b'{"key": "KEY", "quotients": 3}']
+    + [b'{"key": "KEY", "quotients": {"thm-a": %s}}' % value for value in (b"NaN", b"1e999", b'"1"', b"null")],
+)  # fmt: skip
+def test_a_damaged_file_is_ignored_and_said_to_be(file, content, capsys):
+    file.parent.mkdir()
+    file.write_bytes(content.replace(b"KEY", cache.KEY.encode()))
+    assert cache.kept("thm-a", lambda: 0.5) == cache.kept("thm-a", fail) == 0.5
+    assert f"{file} cannot be used" in capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_written_does_no_harm(file, capsys):
+    file.parent.write_text("a file in the folder's place")
+    assert cache.kept("thm-a", lambda: 0.5) == 0.5
+    assert f"{file} cannot be written" in capsys.readouterr().err
+
+
+def test_the_key_depends_on_the_sources_of_a_quotient_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "PACKAGE", tmp_path)
+    keys = []
+    for name, content in [
+        ("a.py", "1"),
+        ("a.py", "2"),
+        ("searches/b.py", ""),
+        ("figures/c.py", ""),
+        ("mnist/d.py", ""),
+    ]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+        keys.append(cache._key())
+    assert len(set(keys[:3])) == 3 and keys[2] == keys[3] == keys[4]
+    monkeypatch.setattr(np, "__version__", "another")
+    assert cache._key() != keys[4]
