@@ -1,251 +1,247 @@
-"""The stacked trainer: its gradient, its equality with plain PyTorch, its independence of how it is run."""
+"""The trainer computes what plain PyTorch does, to 1e-9 in float64, however it is run. The small-scale limit."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 import torch
-from implicit_bias.mnist import trainer as training
-from implicit_bias.mnist.benchmark import sequential
-from implicit_bias.mnist.data import synthetic_mnist
-from implicit_bias.mnist.trainer import Member, initial_weights, train
-from implicit_bias.rank import stable_rank
+from implicit_bias.mnist import engine as engines
+from implicit_bias.mnist import plain
+from implicit_bias.mnist.configuration import EXPERIMENT, Member
+from implicit_bias.mnist.data import MNIST, synthetic_mnist
+from implicit_bias.mnist.engine import Engine, Images, pixel_order
+from implicit_bias.mnist.plain import Run, initial_weights
+from implicit_bias.mnist.trainer import Log, members_that_fit, train
 from implicit_bias.small_scale import small_scale_limit
-from torch import nn
-from torch.nn.functional import cross_entropy
 
-GAMMA = 0.05
-SIGMAS = (0.0002, 0.002, 0.02, 0.2, 2.0)
+GAMMA, WIDTH = EXPERIMENT.gamma, 9
+MEMBERS = [
+    Member(sigma, seed, alpha) for seed, (sigma, alpha) in enumerate(zip(EXPERIMENT.sigmas, (0.5, 1, 0.3, 0.2, 0.1)))
+]
+FLOAT64 = {"dtype": torch.float64, "chunk": 64}
 
 
 @pytest.fixture(scope="module")
-def images():
-    """Random images that stand in for MNIST: the claims here do not depend on the data."""
-    return synthetic_mnist(500, 0)
+def images() -> MNIST:
+    """Random images with what is special: some are black, and test images light pixels that no training image does."""
+    data = synthetic_mnist(300, 0)
+    train_images, test_images = data.train_images.copy(), data.test_images.copy()
+    train_images[:20] = 0
+    test_images[:, ~train_images.any(axis=0)] = 255
+    return replace(data, train_images=train_images, test_images=test_images)
 
 
-def one_pass(data, member, width, dtype=torch.float64):
-    """Return the parameters of a member and the engine's loss and gradient at them."""
-    live, dead = training.column_order(data.train_images)
-    device = torch.device("cpu")
-    loaded = training._Images.load(data.train_images, data.train_labels, live, device)
-    loaded.inputs = loaded.inputs.to(dtype)
-    stack = training._Stack([member], live, dead, width, device)
-    for name in ("first", "V", "c"):
-        setattr(stack, name, getattr(stack, name).to(dtype))
-    with training._team(device) as team:
-        run = training._Pass(stack, loaded, GAMMA, 128, team)
-        run.start(gradient=True)
-        loss, _ = run.result()
-    gradients = [gradient[0] / len(loaded) for gradient in run.gradients()]
-    return stack, loaded, float(loss[0]), gradients
+@pytest.fixture(scope="module")
+def expected(images) -> list[Run]:
+    """What plain PyTorch computes in float64."""
+    return [plainly(member, images, 6) for member in MEMBERS]
 
 
-def plain_loss(first, V, c, inputs, labels):
-    hidden = nn.functional.leaky_relu(inputs @ first.T, GAMMA)
-    return cross_entropy(hidden @ V.T + c, labels)
-
-
-def test_chunks_leave_out_nothing_but_zeros(images):
-    live, dead = training.column_order(images.train_images)
-    assert sorted([*live, *dead]) == list(range(784))
-    loaded = training._Images.load(images.train_images, images.train_labels, live, torch.device("cpu"))
-    seen = 0
-    for rows, x in loaded.chunks(64):
-        assert not loaded.inputs[rows, x.shape[1] :].any()
-        torch.testing.assert_close(x[:, 0], torch.ones(len(x)))
-        seen += len(x)
-    assert seen == len(loaded) == len(images.train_labels)
-    assert float(loaded.inputs[:, 1:].double().sum()) == pytest.approx(images.train_images.sum() / 255, rel=1e-6)
-
-
-def test_black_images_are_no_exception(images):
-    train_images = images.train_images.copy()
-    train_images[:70] = 0
-    data = replace(images, train_images=train_images)
-    (trajectory,) = train([Member(0.02, 0, 0.2)], data, 4, spectra_at=(4,), chunk=32)
-    assert_follows_plain_run(data, trajectory.member, trajectory, 4)
-
-
-@pytest.mark.parametrize("sigma", [0.02, 0.5])
-def test_gradient_is_autograds(images, sigma):
-    stack, loaded, loss, gradients = one_pass(images, Member(sigma, 3, 0.1), 7)
-    parameters = [value[0].clone().requires_grad_() for value in (stack.first, stack.V, stack.c)]
-    expected = plain_loss(*parameters, loaded.inputs, loaded.labels)
-    expected.backward()
-    assert loss == pytest.approx(expected.item(), rel=1e-12)
-    for gradient, parameter in zip(gradients, parameters):
-        torch.testing.assert_close(gradient, parameter.grad, rtol=1e-9, atol=1e-14)
-
-
-def test_gradient_is_that_of_finite_differences(images):
-    stack, loaded, _, gradients = one_pass(images, Member(0.1, 1, 0.1), 5)
-    parameters = [value[0].clone() for value in (stack.first, stack.V, stack.c)]
-    rng = np.random.default_rng(0)
-    h = 1e-6
-    for parameter, gradient in zip(parameters, gradients):
-        direction = torch.from_numpy(rng.standard_normal(parameter.shape))
-        ends = []
-        for sign in (1, -1):
-            parameter += sign * h * direction
-            ends.append(plain_loss(*parameters, loaded.inputs, loaded.labels).item())
-            parameter -= sign * h * direction
-        slope = (ends[0] - ends[1]) / (2 * h)
-        # Central differences err by O(h^2) and by rounding eps / h, about 1e-10; kinks within h are rare.
-        assert float((gradient * direction).sum()) == pytest.approx(slope, rel=1e-5, abs=1e-8)
-
-
-def plain_run(data, member, steps, dtype=torch.float32):
-    """Train with nn.Sequential and SGD; return losses, errors and stable ranks at 0..steps, and the model."""
-    model = sequential(member).to(dtype)
-    optimizer = torch.optim.SGD(model.parameters(), lr=member.alpha)
-    x, y = torch.from_numpy(data.train_images).to(dtype) / 255, torch.from_numpy(data.train_labels)
-    losses, errors, ranks = [], [], []
-    for _ in range(steps + 1):
-        optimizer.zero_grad()
-        logits = model(x)
-        loss = cross_entropy(logits, y)
-        losses.append(loss.item())
-        errors.append((logits.argmax(1) != y).float().mean().item())
-        ranks.append(stable_rank(model[0].weight.detach()))
-        loss.backward()
-        if len(losses) <= steps:
-            optimizer.step()
-    return np.array(losses), np.array(errors), np.array(ranks), model
-
-
-def assert_follows_plain_run(data, member, trajectory, steps):
-    """A plain run in float64 is the truth; the trainer's float32 may err as a plain float32 run does, times ten.
-
-    At sigma = 2 a step multiplies rounding errors, by how much depends on the machine; so what is tolerated is
-    measured. The bound on it keeps the comparison from becoming empty.
-    """
-    losses, errors, ranks, model = plain_run(data, member, steps, torch.float64)
-    rounded_losses, _, rounded_ranks, _ = plain_run(data, member, steps)
-    for found, rounded, true in (
-        (trajectory.loss, rounded_losses, losses),
-        (trajectory.stable_rank, rounded_ranks, ranks),
-    ):
-        allowed = 1e-5 + 10 * np.maximum.accumulate(np.abs(rounded / true - 1))
-        assert allowed.max() < 1e-2
-        assert (np.abs(found / true - 1) <= allowed).all()
-    np.testing.assert_allclose(trajectory.train_error, errors, atol=2.5 / len(data.train_labels))
-    spectrum = np.linalg.svd(model[0].weight.detach().numpy(), compute_uv=False)
-    np.testing.assert_allclose(trajectory.singular_values[steps], spectrum, rtol=1e-3, atol=1e-5 * spectrum[0])
-
-
-def test_follows_nn_sequential_with_sgd(images):
-    members = [Member(sigma, 0, 0.2) for sigma in SIGMAS]
-    for trajectory in train(members, images, 8, spectra_at=(8,)):
-        assert_follows_plain_run(images, trajectory.member, trajectory, 8)
-
-
-def test_follows_nn_sequential_with_sgd_on_mnist(mnist):
-    members = [Member(sigma, 1, 0.5) for sigma in SIGMAS]
-    for trajectory in train(members, mnist, 3, spectra_at=(3,)):
-        assert_follows_plain_run(mnist, trajectory.member, trajectory, 3)
-
-
-def test_a_member_does_not_depend_on_the_others(images):
-    members = [Member(sigma, seed, alpha) for sigma in SIGMAS for seed, alpha in ((0, 0.1), (4, 0.3))]
-    together = train(members, images, 6)
-    for member, trajectory in zip(members, together):
-        (alone,) = train([member], images, 6)
-        # float32 products of other shapes round otherwise: 1e-5 is a hundred roundings.
-        np.testing.assert_allclose(trajectory.loss, alone.loss, rtol=1e-5)
-        np.testing.assert_allclose(trajectory.stable_rank, alone.stable_rank, rtol=1e-5)
-        assert trajectory.member == member
-
-
-@pytest.mark.parametrize("chunk", [1, 7, 100, 499, 500, 4096])
-def test_does_not_depend_on_the_chunk(images, chunk):
-    members = [Member(0.02, 0, 0.5), Member(2.0, 0, 0.5)]
-    for one, other in zip(train(members, images, 5), train(members, images, 5, chunk=chunk)):
-        np.testing.assert_allclose(one.loss, other.loss, rtol=1e-5)
-        np.testing.assert_allclose(one.stable_rank, other.stable_rank, rtol=1e-5)
-
-
-def test_does_not_depend_on_the_number_of_threads(images):
-    members = [Member(0.02, 0, 0.5), Member(2.0, 0, 0.5)]
+def plainly(member, data, steps, width=WIDTH) -> Run:
+    """Train in one thread: on a busy machine two wait for each other in every singular value decomposition."""
     threads = torch.get_num_threads()
-    runs = []
     try:
-        for number in (1, 2):
-            torch.set_num_threads(number)
-            runs.append(train(members, images, 5))
+        torch.set_num_threads(1)
+        return plain.train(member, data, steps, gamma=GAMMA, width=width)
     finally:
         torch.set_num_threads(threads)
-    for one, other in zip(*runs):
-        np.testing.assert_allclose(one.loss, other.loss, rtol=1e-5)
+
+
+def stacked(data, members=MEMBERS, steps=6, **switches):
+    options = {name: switches.pop(name) for name in ("spectra_at", "stop_below", "progress") if name in switches}
+    return train(members, data, steps, gamma=GAMMA, width=WIDTH, engine=Engine(**(FLOAT64 | switches)), **options)
+
+
+def assert_same(found: list[Run], expected: list[Run], rtol=1e-9):
+    assert [run.member for run in found] == [run.member for run in expected]
+    for one, other in zip(found, expected):
+        np.testing.assert_array_equal(one.step, other.step)
+        np.testing.assert_allclose(one.loss, other.loss, rtol=rtol)
+        np.testing.assert_allclose(one.stable_rank, other.stable_rank, rtol=rtol)
+        np.testing.assert_array_equal(one.train_error, other.train_error)
+        assert one.test_error == other.test_error
+        assert one.diverged_at is other.diverged_at is None
+
+
+def test_computes_what_plain_pytorch_does(images, expected):
+    """Loss, errors and stable rank; five scales, seeds and step sizes at once; several chunks, one of them smaller."""
+    found = stacked(images, spectra_at=(0, 4, 6))
+    assert_same(found, expected)
+    for one, other in zip(found, expected):
+        assert sorted(one.singular_values) == [0, 4, 6]
+        for step, values in one.singular_values.items():
+            np.testing.assert_allclose(values, other.singular_values[step], rtol=1e-9)
+        assert np.ptp(other.loss) > 1e-7 * other.loss[0]
+
+
+def test_dead_pixels_count_in_the_test_error(images, expected):
+    """What the comparison with plain PyTorch says of the test error says something: the lit pixels matter."""
+    dark = replace(images, test_images=np.where(images.train_images.any(axis=0), images.test_images, 0))
+    assert any(one.test_error != other.test_error for one, other in zip(stacked(dark), expected))
+
+
+@pytest.mark.parametrize(
+    "switch",
+    [
+        {"sort": False},
+        {"skip_dead": False},
+        {"own_threads": False},
+        {"logit_floor": -np.inf},
+        *({"chunk": chunk} for chunk in (7, 299, 300, None)),
+    ],
+    ids=str,
+)
+def test_no_switch_changes_a_run(images, expected, switch):
+    assert_same(stacked(images, **switch), expected)
+
+
+def test_a_run_that_is_not_measured_has_no_spectra(images, expected):
+    for one, other in zip(stacked(images, measure=False, spectra_at=(0, 1)), expected):
+        np.testing.assert_allclose(one.loss, other.loss, rtol=1e-9)
+        assert np.isnan(one.stable_rank).all() and len(one.stable_rank) == len(other.stable_rank)
+        assert one.singular_values == {} and one.test_error == other.test_error
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("chunk", [64, 4096], ids="chunk{}".format)
+def test_does_not_depend_on_the_number_of_threads(images, expected, threads, chunk):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        assert_same(stacked(images, chunk=chunk), expected)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_float32_errs_by_rounding_only(images, expected):
+    """At sigma = 2 a step multiplies rounding errors by tens."""
+    for one, other in zip(stacked(images, dtype=torch.float32), expected):
+        np.testing.assert_allclose(one.loss, other.loss, rtol=1e-3 if one.member.sigma == 2 else 1e-5)
         np.testing.assert_allclose(one.stable_rank, other.stable_rank, rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_computes_what_plain_pytorch_does_on_mnist(mnist):
+    """The engine of the experiment, on the first images of each set."""
+    first = {
+        name: getattr(mnist, name)[:2000] for name in ("train_images", "train_labels", "test_images", "test_labels")
+    }
+    data = replace(mnist, **first)
+    width = EXPERIMENT.width
+    members = [Member(sigma, 1, EXPERIMENT.alpha) for sigma in EXPERIMENT.sigmas]
+    for run in train(members, data, 2, gamma=GAMMA, width=width):
+        expected = plainly(run.member, data, 2, width)
+        np.testing.assert_allclose(run.loss, expected.loss, rtol=1e-4)
+        np.testing.assert_allclose(run.stable_rank, expected.stable_rank, rtol=1e-5)
+        np.testing.assert_allclose(run.train_error, expected.train_error, atol=2.5 / 2000)
+        assert run.test_error == pytest.approx(expected.test_error, abs=2.5 / 2000)
 
 
 def test_a_run_is_repeated_to_the_bit(images):
-    runs = [train([Member(0.02, 0, 0.5), Member(2.0, 0, 0.5)], images, 5, chunk=64) for _ in range(2)]
-    for one, other in zip(*runs):
-        np.testing.assert_array_equal(one.loss, other.loss)
-        np.testing.assert_array_equal(one.stable_rank, other.stable_rank)
+    one, other = (stacked(images, dtype=torch.float32) for _ in range(2))
+    assert_same(one, other, rtol=0)
 
 
-def test_dead_pixels_count_in_the_stable_rank_and_in_the_test_error(images):
-    """Pixels that are zero in training but not in the test images meet their initial weights there."""
-    dead = np.flatnonzero(~images.train_images.any(axis=0))
-    assert len(dead) > 0
-    test_images = images.test_images.copy()
-    test_images[:, dead] = 255
-    data = replace(images, test_images=test_images)
-    member = Member(0.5, 0, 0.2)
-    (trajectory,) = train([member], data, 3)
-    *_, model = plain_run(data, member, 3)
-    x = torch.from_numpy(test_images).float() / 255
-    error = (model(x).argmax(1) != torch.from_numpy(data.test_labels)).double().mean().item()
-    assert trajectory.test_error == pytest.approx(error, abs=1.5 / len(x))
-    plain = (
-        (model(torch.from_numpy(images.test_images).float() / 255).argmax(1) != torch.from_numpy(data.test_labels))
-        .double()
-        .mean()
-        .item()
-    )
-    assert error != plain  # the lit pixels matter, so the comparison above says something
+def test_chunks_leave_out_nothing_but_zeros(images):
+    """The shares have every image once, with its own label, and no chunk reads more columns than its images need."""
+    pixels = pixel_order(images.train_images)
+    assert sorted(pixels) == list(range(784))
+    loaded = Images(images.train_images, images.train_labels, pixels, Engine(), torch.device("cpu"))
+    shares = loaded.shares(64, 2)
+    assert [[len(x) for _, x in share] for share in shares] == [[64, 64, 44], [64, 64]]
+    rows = np.concatenate([np.arange(300)[part] for share in shares for part, _ in share])
+    assert sorted(rows) == list(range(300))
+    for part, x in (chunk for share in shares for chunk in share):
+        assert not loaded.inputs[part, x.shape[1] :].any()
+        assert (x[:, 0] == 1).all() and x[:, -16:].any()
+        found = {(bytes(row), int(label)) for row, label in zip(x[:, 1:].numpy(), loaded.labels[part])}
+        seen = np.pad(images.train_images[:, pixels] / np.float32(255), ((0, 0), (0, 40)))[:, : x.shape[1] - 1]
+        assert found <= {(bytes(row), label) for row, label in zip(np.ascontiguousarray(seen), images.train_labels)}
+    whole = [
+        Images(images.train_images, images.train_labels, pixels, Engine(**switch), torch.device("cpu"))
+        for switch in ({"sort": False}, {"skip_dead": False})
+    ]
+    live = int(images.train_images.any(axis=0).sum())
+    assert [{x.shape[1] for _, x in one.shares(64, 1)[0]} for one in whole] == [{engines.padded(1 + live)}, {800}]
 
 
 def test_initial_weights_of_one_seed_are_multiples_of_each_other():
     small, large = (initial_weights(sigma, 7, 5, 9) for sigma in (0.5, 2.0))
     for a, b in zip(small, large):
         np.testing.assert_array_equal(4 * a, b)
-    W, *_ = initial_weights(2.0, 0, 150, 784)
+    W, *_ = initial_weights(2.0, 0, 150)
     assert W.std() == pytest.approx(2.0, rel=0.01)
 
 
-def test_divergence_is_recorded_and_the_others_go_on(images):
-    explodes, learns = train([Member(2.0, 0, 1e30), Member(0.02, 0, 0.1)], images, 6)
-    assert explodes.diverged_at is not None
-    assert len(explodes.loss) == explodes.diverged_at
-    assert np.isfinite(explodes.loss).all()
-    assert np.isnan(explodes.test_error)
-    assert learns.diverged_at is None and len(learns.loss) == 7
-    (alone,) = train([learns.member], images, 6)
-    np.testing.assert_allclose(learns.loss, alone.loss, rtol=1e-5)
+def test_who_stops_or_diverges_leaves_the_others_alone(images):
+    """Members end at different steps, for different reasons; each run is the one that it would be alone."""
+    members = [
+        Member(0.1, 0, 1e300),
+        Member(0.1, 0, 1e-6),
+        Member(0.1, 0, 0.5),
+        Member(0.1, 0, 1e-6),
+        Member(0.1, 1, 1.0),
+    ]
+    seen: list[int] = []
+    found = stacked(images, members, 12, stop_below=0.6, spectra_at=range(99), progress=seen.append)
+    exploded, slow, fast, again, other = found
+    assert seen == list(range(13))
+    assert exploded.diverged_at == len(exploded.loss) == len(exploded.singular_values) < 4
+    assert np.isfinite(exploded.loss).all() and np.isnan(exploded.test_error)
+    assert_same([slow], [plainly(slow.member, images, 12)])
+    assert_same([slow], [again])
+    for run in (fast, other):
+        assert 0 < run.step[-1] < 12
+        assert run.train_error[-1] < 0.6 <= run.train_error[:-1].min()
+        assert_same([run], [plainly(run.member, images, int(run.step[-1]))])
+    assert fast.step[-1] != other.step[-1]
 
 
-def test_stops_below_the_target(images):
-    data = images
-    slow, fast = train([Member(0.1, 0, 1e-6), Member(0.1, 0, 0.2)], data, 60, stop_below=0.5)
-    assert slow.step[-1] == 60
-    assert 0 < fast.step[-1] < 60
-    assert fast.train_error[-1] < 0.5 <= fast.train_error[:-1].min()
+def test_stops_strictly_below_the_target(images):
+    member = Member(0.1, 0, 0.5)
+    (free,) = stacked(images, [member], 12)
+    (at,) = np.flatnonzero(np.diff(np.minimum.accumulate(free.train_error)) < 0)[1:2] + 1
+    error = free.train_error[at]
+    assert free.train_error[-1] < error
+    (run,) = stacked(images, [member], 12, stop_below=error)
+    assert run.step[-1] == np.flatnonzero(free.train_error < error)[0] > at
+    (run,) = stacked(images, [member], 12, stop_below=np.nextafter(error, 1))
+    assert run.step[-1] == at
+
+
+@pytest.mark.parametrize("what", ["loss", "spectra"])
+def test_a_loss_or_a_rank_that_is_not_finite_is_divergence(what):
+    log = Log(MEMBERS[:2], 3, (), None)
+    fine = {"loss": torch.ones(2), "error": torch.ones(2), "spectra": torch.ones(2, 4)}
+    broken = {name: value.clone() for name, value in fine.items()}
+    broken[what][0] = torch.nan if what == "loss" else 0.0
+    assert log.append(0, **fine, test_errors=None) == [0, 1]
+    assert log.append(1, **broken, test_errors=None) == [1]
+    assert log.append(2, *(value[1:] for value in fine.values()), None) == [0]
+    assert log.append(3, *(value[1:] for value in fine.values()), lambda: torch.tensor([0.5])) == []
+    one, other = log.runs()
+    assert (one.diverged_at, len(one.loss)) == (1, 1) and np.isnan(one.test_error)
+    assert (other.diverged_at, len(other.loss), other.test_error) == (None, 4, 0.5)
+    np.testing.assert_array_equal(other.stable_rank, 4.0)
 
 
 def test_probabilities_never_become_denormal():
     """At sigma = 2 the softmax would underflow; the smallest number that reaches a product stays normal."""
-    assert np.float32(np.exp(training._LOWEST_LOGIT)) > 1e-30 / 2
-    assert np.float32(np.exp(training._LOWEST_LOGIT)) * GAMMA * 1e-3 > np.finfo(np.float32).tiny
+    least = np.float32(np.exp(Engine().logit_floor))
+    assert 1e-30 / 2 < least < np.finfo(np.float32).eps ** 2
+    assert least * GAMMA * 1e-3 > np.finfo(np.float32).tiny
 
 
-def test_memory_estimate_covers_25_members():
-    assert training.members_that_fit() >= 25
+def test_memory_is_shared_by_members_and_threads():
+    assert members_that_fit(EXPERIMENT.width, threads=4) >= 25
+    assert members_that_fit(150, threads=1) > members_that_fit(150, threads=8) > members_that_fit(600, threads=8) >= 1
+    assert members_that_fit(10**5, threads=1000) == 1
+    with pytest.raises(ValueError, match="threads = 100000"):
+        members_that_fit(150, threads=100_000)
 
 
 @pytest.mark.parametrize(
@@ -253,10 +249,9 @@ def test_memory_estimate_covers_25_members():
     [
         ({"members": []}, "no members"),
         ({"steps": 0}, "steps = 0"),
-        ({"gamma": 0.0}, "gamma = 0.0"),
+        ({"gamma": 0.0}, r"gamma = 0.0"),
         ({"gamma": 1.5}, "gamma = 1.5"),
         ({"width": 0}, "width = 0"),
-        ({"chunk": 0}, "chunk = 0"),
         ({"members": [Member(0.1, 0, -1.0)]}, "alpha = -1.0"),
         ({"members": [Member(0.1, 0, float("inf"))]}, "alpha = inf"),
         ({"members": [Member(0.0, 0, 0.1)]}, "sigma = 0.0"),
@@ -264,42 +259,41 @@ def test_memory_estimate_covers_25_members():
     ],
 )
 def test_bad_values_are_named(images, bad, words):
-    arguments = {"members": [Member(0.1, 0, 0.1)], "data": images, "steps": 2} | bad
+    arguments = {"members": MEMBERS, "data": images, "steps": 2, "gamma": GAMMA, "width": WIDTH} | bad
     with pytest.raises(ValueError, match=words):
         train(**arguments)
 
 
+def test_bad_switches_are_named():
+    for bad in ({"chunk": 0}, {"chunk": 2.5}, {"logit_floor": 0.0}, {"logit_floor": float("nan")}):
+        with pytest.raises(ValueError, match=f"{next(iter(bad))} = {next(iter(bad.values()))}: "):
+            Engine(**bad)
+
+
 def test_small_scale_limit_is_the_limit(images):
-    """thm-small-scale: halving sigma four times brings the weights over sigma to the limit recursion, at rate sigma^2."""
-    X = images.train_images[:60] / 255
-    labels = images.train_labels[:60]
+    """thm-small-scale: as sigma falls the weights over sigma come to the limit recursion, at rate sigma."""
+    data = replace(images, train_images=images.train_images[60:120], train_labels=images.train_labels[60:120])
+    inputs, labels, _, _ = plain.images_and_labels(data)
     m, steps, alpha = 6, 5, 0.4
     rng = np.random.default_rng(5)
     U, A, c = rng.standard_normal((m, 785)), rng.standard_normal((10, m)), rng.standard_normal(10)
-    limit = small_scale_limit(U, A, X, labels, alpha, GAMMA, steps)[-1]
+    limit = small_scale_limit(U, A, inputs.numpy(), labels.numpy(), alpha, GAMMA, steps)[-1]
     distances = []
     for sigma in (1e-2, 1e-3, 1e-4):
-        parameters = [torch.from_numpy(sigma * value).requires_grad_() for value in (U, A, c)]
-        inputs = torch.from_numpy(np.column_stack((X, np.ones(60))))
-        for _ in range(steps):
-            loss = plain_loss(*parameters, inputs, torch.from_numpy(labels))
-            with torch.no_grad():
-                for parameter, slope in zip(parameters, torch.autograd.grad(loss, parameters)):
-                    parameter -= alpha * slope
-        distances.append(
-            [
-                np.abs(parameters[0].detach().numpy() / sigma - limit.U).max(),
-                np.abs(parameters[1].detach().numpy() / sigma - limit.A).max(),
-                np.abs(parameters[2].detach().numpy() - limit.c).max(),
-            ]
-        )
-    for before, after in zip(distances, distances[1:]):
+        model = plain.network([sigma * weights for weights in (U[:, :-1], U[:, -1], A, c)], GAMMA)
+        run = plain.descend(model, inputs, labels, alpha)
+        for _ in range(steps + 1):
+            next(run)
+        W, b, V, bias = (parameter.detach().numpy() for parameter in model.parameters())
+        pairs = ((np.column_stack((W, b)) / sigma, limit.U), (V / sigma, limit.A), (bias, limit.c))
+        distances.append([np.abs(found - expected).max() for found, expected in pairs])
+    for before, after in pairwise(distances):
         assert all(b < a / 5 for a, b in zip(before, after))  # c's start sigma * zeta is felt at rate sigma
     assert max(distances[-1]) < 1e-2
 
 
 def test_small_scale_limit_is_homogeneous_but_not_linear(images):
-    X, labels = images.train_images[:40] / 255, images.train_labels[:40]
+    X, labels = images.train_images[60:100] / 255, images.train_labels[60:100]
     rng = np.random.default_rng(1)
     U, A = rng.standard_normal((2, 4, 785)), rng.standard_normal((2, 10, 4))
 

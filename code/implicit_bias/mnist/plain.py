@@ -1,0 +1,122 @@
+r"""What the MNIST experiment computes, without tricks; `trainer` computes the same for many networks at once, fast.
+
+The network is
+
+.. math:: x \mapsto V \varphi(W x + b) + c, \qquad W \in \mathbb{R}^{m \times 784},\ V \in \mathbb{R}^{10 \times m},
+
+with the leaky ReLU :math:`\varphi(t) = \max(t, \gamma t)`. Gradient descent on the cross-entropy averaged over the
+whole training set moves all parameters with one constant step size. Tests and benchmark compare the trainer with this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from .. import checks
+from .configuration import Member
+from .data import CLASSES, MNIST, PIXELS
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was measured along one member's run.
+
+    Attributes
+    ----------
+    member : Member
+    step : ndarray of int, shape (k,)
+        0, 1, ..., the last step. Entry ``t`` of every array is measured at the weights *after* ``t`` updates.
+    loss : ndarray, shape (k,)
+        Cross-entropy averaged over the training set, in nats.
+    train_error : ndarray, shape (k,)
+        Fraction of training images for which another class has a larger logit than the label's.
+    stable_rank : ndarray, shape (k,)
+        ``||W||_F^2 / ||W||_2^2`` of the first layer's weights (all 784 columns, without the bias).
+    singular_values : dict of int to ndarray, shape (m,)
+        Singular values of ``W``, largest first, at the steps asked for.
+    test_error : float
+        Fraction of test images misclassified after the last step; nan if the run diverged.
+    diverged_at : int or None
+        The first step whose loss or stable rank is not finite. The arrays end just before it.
+    """
+
+    member: Member
+    step: np.ndarray
+    loss: np.ndarray
+    train_error: np.ndarray
+    stable_rank: np.ndarray
+    singular_values: dict[int, np.ndarray]
+    test_error: float
+    diverged_at: int | None
+
+
+def initial_weights(sigma: float, seed: int, width: int, inputs: int = PIXELS) -> tuple[np.ndarray, ...]:
+    """Draw ``W, b, V, c`` with i.i.d. N(0, sigma^2) entries, in float32.
+
+    The standard normal numbers depend on the seed alone, so runs with one seed and several ``sigma`` start
+    from multiples of the same weights, whichever other members they are trained with.
+
+    Raises
+    ------
+    ValueError
+        If ``sigma`` is not positive and finite.
+
+    Examples
+    --------
+    >>> [array.shape for array in initial_weights(0.02, seed=0, width=150)]
+    [(150, 784), (150,), (10, 150), (10,)]
+    """
+    checks.within("(0, inf)", sigma=sigma)
+    normal = np.random.default_rng(seed).standard_normal
+    shapes = ((width, inputs), (width,), (CLASSES, width), (CLASSES,))
+    return tuple((sigma * normal(shape)).astype(np.float32) for shape in shapes)
+
+
+def network(weights: Sequence[np.ndarray], gamma: float, dtype: torch.dtype = torch.float64) -> nn.Sequential:
+    """Return the network with the weights ``W, b, V, c``."""
+    W, _, V, _ = weights
+    model = nn.Sequential(nn.Linear(W.shape[1], len(W)), nn.LeakyReLU(gamma), nn.Linear(len(W), len(V))).to(dtype)
+    with torch.no_grad():
+        for parameter, value in zip(model.parameters(), weights):
+            parameter.copy_(torch.from_numpy(value))
+    return model
+
+
+def images_and_labels(data: MNIST, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return training images, with pixels in [0, 1], training labels, test images and test labels."""
+    train, test = (torch.from_numpy(images).to(dtype) / 255 for images in (data.train_images, data.test_images))
+    return train, torch.from_numpy(data.train_labels), test, torch.from_numpy(data.test_labels)
+
+
+def descend(model: nn.Module, images: Tensor, labels: Tensor, alpha: float) -> Iterator[tuple[float, Tensor]]:
+    """Yield loss and logits at step 0, 1, 2, ..., with one step of gradient descent from each to the next."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=alpha)
+    while True:
+        logits = model(images)
+        loss = cross_entropy(logits, labels)
+        yield loss.item(), logits.detach()
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+
+
+def train(
+    member: Member, data: MNIST, steps: int, *, gamma: float, width: int, dtype: torch.dtype = torch.float64
+) -> Run:
+    """Train one network and measure it at every step, as `trainer.train` does. Nothing is checked."""
+    model = network(initial_weights(member.sigma, member.seed, width), gamma, dtype)
+    images, labels, test_images, test_labels = images_and_labels(data, dtype)
+    spectra: dict[int, np.ndarray] = {}
+    loss, error, rank = np.empty((3, steps + 1))
+    for step, (loss[step], logits) in zip(range(steps + 1), descend(model, images, labels, member.alpha)):
+        spectra[step] = torch.linalg.svdvals(model.get_parameter("0.weight").detach()).numpy()
+        error[step] = (logits.argmax(1) != labels).double().mean()
+        rank[step] = np.square(spectra[step] / spectra[step][0]).sum()
+    test_error = float((model(test_images).argmax(1) != test_labels).double().mean())
+    return Run(member, np.arange(steps + 1), loss, error, rank, spectra, test_error, diverged_at=None)
