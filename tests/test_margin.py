@@ -237,10 +237,10 @@ def test_solutions_are_frozen():
     [
         ([[1.0, 0], [0, 0]], [1, 1], "sample 1 of X is zero"),
         ([[1.0, np.nan]], [1], "X has 1 entries that are not finite"),
-        ([1.0, 2.0], [1], r"X has shape \(2,\): 2 axes are needed"),
-        (np.empty((0, 3)), [], "must not be empty"),
-        ([[1.0, 2]], [0], r"y contains 0: every label must be \+1 or -1"),
-        ([[1.0, 2]], [1, 1], "y has 2 labels for the 1 samples of X"),
+        ([1.0, 2.0], [1], r"X has shape \(2,\): \(n, d\) is needed"),
+        (np.empty((0, 3)), [], "not empty"),
+        ([[1.0, 2]], [0], r"y has the entry 0: each must be \+1 or -1"),
+        ([[1.0, 2]], [1, 1], "with n = 1 as in X"),
     ],
 )
 def test_bad_data_are_named(solve, X, y, message):

@@ -6,6 +6,11 @@ import math
 import numbers
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
 
 def within(interval: str, **values: float) -> None:
     """Raise ``ValueError`` unless every value is a finite number in the interval.
@@ -23,11 +28,16 @@ def within(interval: str, **values: float) -> None:
     Traceback (most recent call last):
     ValueError: gamma = 1.5: a number in (0, 1] is needed
     """
-    low, high = (float(end) for end in interval[1:-1].split(","))
     for name, value in values.items():
-        inside = isinstance(value, numbers.Real) and math.isfinite(value) and low <= value <= high
-        if not inside or (value == low and interval[0] == "(") or (value == high and interval[-1] == ")"):
+        if not (isinstance(value, numbers.Real) and math.isfinite(value) and _inside(interval, value)):
             raise ValueError(f"{name} = {value}: a number in {interval} is needed")
+
+
+def _inside(interval: str, value: float) -> bool:
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    return (low < value or (low == value and interval[0] == "[")) and (
+        value < high or (value == high and interval[-1] == "]")
+    )
 
 
 def whole(least: int, **values: float) -> None:
@@ -60,3 +70,102 @@ def distinct(name: str, values: Sequence[float]) -> None:
         if value in seen:
             raise ValueError(f"{name}: {value} is given twice")
         seen.add(value)
+
+
+def arrays(**given: tuple[ArrayLike, str]) -> tuple[Array, ...]:
+    """Return arrays, nested lists or torch tensors as finite float64 arrays of the shapes asked for.
+
+    Parameters
+    ----------
+    **given : tuple of array_like and str
+        Under each argument's name its value, real and not empty, and its shape: one word an axis, such as ``"n d"`` or
+        ``"m d+1"``. A letter stands for the same size wherever it occurs; ``"..."`` is any shape.
+
+    Examples
+    --------
+    >>> X, y = arrays(X=([[1, 2], [3, 4]], "n d"), y=([1, -1], "n"))
+    >>> arrays(X=(X, "n d"), w=([1, 2, 3], "d"))
+    Traceback (most recent call last):
+    ValueError: w has shape (3,): (d,) is needed, with d = 2 as in X
+    """
+    sizes: dict[str, tuple[int, str]] = {}
+    return tuple(_shaped(name, _real(name, value), shape, sizes) for name, (value, shape) in given.items())
+
+
+def array(name: str, value: ArrayLike, shape: str) -> Array:
+    """Return one array, checked as by `arrays`.
+
+    Examples
+    --------
+    >>> array("W", [1.0, 2.0], "m d")
+    Traceback (most recent call last):
+    ValueError: W has shape (2,): (m, d) is needed
+    """
+    return arrays(**{name: (value, shape)})[0]
+
+
+def _real(name: str, value: ArrayLike) -> Array:
+    """Return a value as a finite float64 array; what is complex, text or ragged is refused, not converted."""
+    try:
+        if hasattr(value, "detach"):
+            tensor = value.detach().cpu()
+            value = tensor.double() if tensor.is_floating_point() else tensor
+        given = np.asarray(value)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{name} is no array of numbers: {error}") from None
+    if given.size and given.dtype.kind not in "biuf":
+        raise ValueError(f"{name} has entries of type {given.dtype}: real numbers are needed")
+    result = given.astype(np.float64, copy=False)
+    if not np.isfinite(result).all():
+        raise ValueError(f"{name} has {np.count_nonzero(~np.isfinite(result))} entries that are not finite")
+    return result
+
+
+def _shaped(name: str, value: Array, shape: str, sizes: dict[str, tuple[int, str]]) -> Array:
+    """Return the value if its shape fits; ``sizes`` holds each letter's size and the argument that set it."""
+    if shape == "...":
+        return value
+    axes = shape.split()
+    problem = f"{name} has shape {value.shape}: ({', '.join(axes)}{',' * (len(axes) == 1)}) is needed"
+    if value.ndim != len(axes):
+        raise ValueError(problem)
+    if value.size == 0:
+        raise ValueError(f"{problem}, and not empty")
+    for axis, size in zip(axes, value.shape):
+        letter, _, more = axis.partition("+")
+        needed, source = sizes.setdefault(letter, (size - int(more or 0), name))
+        if size != needed + int(more or 0):
+            raise ValueError(f"{problem}, with {letter} = {needed} as in {source}")
+    return value
+
+
+def numbers_within(interval: str, **values: ArrayLike) -> tuple[Array, ...]:
+    """Return arrays of any shape, every entry of which is in the interval.
+
+    Examples
+    --------
+    >>> numbers_within("[0, inf)", x=[1.0, -2.0])
+    Traceback (most recent call last):
+    ValueError: x has the entry -2.0: numbers in [0, inf) are needed
+    """
+    checked = arrays(**{name: (value, "...") for name, value in values.items()})
+    for name, entries in zip(values, checked):
+        for extreme in (entries.min(initial=math.inf), entries.max(initial=-math.inf)):
+            if entries.size and not _inside(interval, extreme):
+                raise ValueError(f"{name} has the entry {extreme}: numbers in {interval} are needed")
+    return checked
+
+
+def signs(name: str, values: Array) -> Array:
+    """Return the values if each is +1 or -1.
+
+    Examples
+    --------
+    >>> signs("y", np.array([1.0, 0.0]))
+    Traceback (most recent call last):
+    ValueError: y has the entry 0: each must be +1 or -1
+    """
+    wrong = values[np.abs(values) != 1]
+    if len(wrong):
+        raise ValueError(f"{name} has the entry {wrong[0]:g}: each must be +1 or -1")
+    return values

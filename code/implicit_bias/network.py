@@ -4,8 +4,21 @@ For rows ``w_j`` of ``W`` and fixed second-layer weights ``a_j = ±1/√m``,
 
     f(x; W) = Σ_j a_j φ(⟨w_j, x⟩),   φ(t) = max(t, γt),   γ ∈ (0, 1].
 
-Everything is float64 NumPy; PyTorch tensors are accepted wherever an array is. The derivative ``φ'(0)`` is a
-parameter, ``at_zero``, which may be any number in ``[γ, 1]``: every theorem of the book holds for each choice.
+Everything is float64 NumPy; PyTorch tensors and lists are accepted wherever an array is. The arguments are, in every
+function, and a ``ValueError`` names the one that is not so:
+
+X : shape (n, d)
+    One sample ``x_i`` a row.
+y : shape (n,)
+    Labels, each +1 or -1.
+W : shape (m, d)
+    First-layer weights, one neuron a row.
+a : shape (m,)
+    Second-layer weights, each ``±1/√m``: `output_weights`.
+gamma : float
+    Slope γ, in (0, 1].
+at_zero : float
+    The number used for ``φ'(0)``, in [γ, 1]: every theorem of the book holds for each choice.
 """
 
 from __future__ import annotations
@@ -14,199 +27,152 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from jaxtyping import Float64
+from numpy.typing import ArrayLike
 from scipy.special import expit
 
-Array = NDArray[np.float64]
+from . import checks
+from .activation import check_slopes
+from .activation import leaky_relu as leaky_relu
+from .activation import leaky_relu_derivative as leaky_relu_derivative
+from .checks import Array
+from .rank import stable_rank
+
+Samples = Float64[Array, "n d"]
+Labels = Float64[Array, "n"]
+Outputs = Float64[Array, "n"]
+Weights = Float64[Array, "m d"]
+OutputWeights = Float64[Array, "m"]
+Steps = Float64[Array, "T"]
+Iterates = Float64[Array, "T+1"]
 
 
-def _array(value: ArrayLike, name: str, ndim: int) -> Array:
-    """Return ``value`` as a finite, non-empty float64 array with ``ndim`` axes."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-    array = np.asarray(value, dtype=np.float64)
-    if array.ndim != ndim or array.size == 0:
-        raise ValueError(f"{name} has shape {array.shape}: a non-empty array with {ndim} axes is needed")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} has entries that are not finite: finite numbers are needed")
-    return array
-
-
-def _slope(gamma: float) -> float:
-    if not 0 < gamma <= 1:
-        raise ValueError(f"gamma = {gamma}: the slope must lie in (0, 1]")
-    return float(gamma)
-
-
-def _slope_at_zero(at_zero: float, gamma: float) -> float:
-    if not gamma <= at_zero <= 1:
-        raise ValueError(f"at_zero = {at_zero}: the derivative at 0 must lie in [gamma, 1] = [{gamma}, 1]")
-    return float(at_zero)
-
-
-def _inputs(X: ArrayLike, W: ArrayLike, a: ArrayLike) -> tuple[Array, Array, Array]:
-    X, W, a = _array(X, "X", 2), _array(W, "W", 2), _array(a, "a", 1)
-    if X.shape[1] != W.shape[1]:
-        raise ValueError(f"X has shape {X.shape} and W {W.shape}: both need the same number of columns d")
-    if a.shape[0] != W.shape[0]:
-        raise ValueError(f"a has {a.shape[0]} entries and W {W.shape[0]} rows: one entry a row is needed")
+def _output_weights(a: Array) -> Array:
     if not np.allclose(np.abs(a) * np.sqrt(a.size), 1, rtol=0, atol=1e-6):
         raise ValueError(f"a = {a}: every entry must be ±1/√m, here ±{a.size**-0.5:.6g}")
-    return X, W, a
+    return a
 
 
-def _labels(y: ArrayLike, n: int) -> Array:
-    y = _array(y, "y", 1)
-    if y.shape[0] != n:
-        raise ValueError(f"y has {y.shape[0]} entries and X {n} rows: one label a row is needed")
-    if not (np.abs(y) == 1).all():
-        raise ValueError(f"y has the values {np.unique(y)}: labels must be +1 or -1")
-    return y
+def _network_arguments(X: ArrayLike, W: ArrayLike, a: ArrayLike) -> tuple[Samples, Weights, OutputWeights]:
+    X, W, a = checks.arrays(X=(X, "n d"), W=(W, "m d"), a=(a, "m"))
+    return X, W, _output_weights(a)
 
 
-def output_weights(signs: ArrayLike) -> Array:
-    """Return the second-layer weights ``a_j = signs_j/√m``.
+def _loss_arguments(
+    X: ArrayLike, y: ArrayLike, W: ArrayLike, a: ArrayLike, name: str = "W"
+) -> tuple[Samples, Labels, Weights, OutputWeights]:
+    X, y, W, a = checks.arrays(X=(X, "n d"), y=(y, "n"), **{name: (W, "m d")}, a=(a, "m"))
+    return X, checks.signs("y", y), W, _output_weights(a)
 
-    Parameters
-    ----------
-    signs : array_like, shape (m,)
-        Each +1 or -1.
 
-    Raises
-    ------
-    ValueError
-        If a sign is neither +1 nor -1.
+def output_weights(signs: ArrayLike) -> OutputWeights:
+    """Return the second-layer weights ``a_j = signs_j/√m``, for ``m`` signs +1 or -1.
+
+    Examples
+    --------
+    >>> output_weights([1, -1, 1, 1]).tolist()
+    [0.5, -0.5, 0.5, 0.5]
     """
-    signs = _array(signs, "signs", 1)
-    if not (np.abs(signs) == 1).all():
-        raise ValueError(f"signs has the values {np.unique(signs)}: each must be +1 or -1")
-    return signs / np.sqrt(signs.size)
+    checked = checks.signs("signs", checks.array("signs", signs, "m"))
+    return np.asarray(checked / np.sqrt(checked.size))
 
 
-def leaky_relu(t: ArrayLike, gamma: float) -> Array:
-    """Return ``φ(t) = max(t, γt)``, entry by entry.
-
-    Parameters
-    ----------
-    t : array_like, any shape
-    gamma : float
-        Slope of the negative side, in (0, 1].
-    """
-    t = np.asarray(t, dtype=np.float64)
-    return np.maximum(t, _slope(gamma) * t)
-
-
-def leaky_relu_derivative(t: ArrayLike, gamma: float, at_zero: float = 1.0) -> Array:
-    """Return ``φ'(t)``: 1 where ``t > 0``, γ where ``t < 0``, and ``at_zero`` where ``t = 0``.
-
-    Parameters
-    ----------
-    t : array_like, any shape
-    gamma : float
-        Slope of the negative side, in (0, 1].
-    at_zero : float
-        The number used for ``φ'(0)``, in [γ, 1].
-    """
-    t = np.asarray(t, dtype=np.float64)
-    gamma = _slope(gamma)
-    at_zero = _slope_at_zero(at_zero, gamma)
-    return np.where(t > 0, 1.0, np.where(t < 0, gamma, at_zero))
-
-
-def network(X: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float) -> Array:
+def network(X: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float) -> Outputs:
     """Return the outputs ``f(x_i; W) = Σ_j a_j φ(⟨w_j, x_i⟩)``.
 
-    Parameters
-    ----------
-    X : array_like, shape (n, d)
-        One sample a row.
-    W : array_like, shape (m, d)
-        First-layer weights, one neuron a row.
-    a : array_like, shape (m,)
-        Second-layer weights, each ``±1/√m``.
-    gamma : float
-        Slope, in (0, 1].
-
-    Returns
-    -------
-    ndarray, shape (n,)
-
-    Raises
-    ------
-    ValueError
-        If shapes disagree, an entry is not finite, ``|a_j| ≠ 1/√m``, or γ is outside (0, 1].
+    Examples
+    --------
+    >>> network([[1.0, 0.0], [0.0, -1.0]], W=[[2.0, 4.0]], a=[1.0], gamma=0.5).tolist()
+    [2.0, -2.0]
     """
-    X, W, a = _inputs(X, W, a)
+    X, W, a = _network_arguments(X, W, a)
     return leaky_relu(X @ W.T, gamma) @ a
 
 
-def network_gradient(x: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float, at_zero: float = 1.0) -> Array:
-    """Return ``∇f(x; W)``, whose row ``j`` is ``a_j φ'(⟨w_j, x⟩) x``.
+def network_gradient(x: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float, at_zero: float = 1.0) -> Weights:
+    """Return ``∇f(x; W)`` at one sample of shape (d,): row ``j`` is ``a_j φ'(⟨w_j, x⟩) x``.
 
     Since ``t φ'(t) = φ(t)``, also at the kink, ``⟨∇f(x; W), W⟩ = f(x; W)``; and ``‖∇f(x; W)‖_F ≤ ‖x‖``.
 
-    Parameters
-    ----------
-    x : array_like, shape (d,)
-        One sample.
-    W, a, gamma
-        As in `network`.
-    at_zero : float
-        ``φ'(0)``, in [γ, 1].
-
-    Returns
-    -------
-    ndarray, shape (m, d)
+    Examples
+    --------
+    >>> network_gradient([2.0, 1.0], W=[[-1.0, 0.0]], a=[1.0], gamma=0.5).tolist()
+    [[1.0, 0.5]]
     """
-    x = _array(x, "x", 1)
-    X, W, a = _inputs(x[None, :], W, a)
-    return np.outer(a * leaky_relu_derivative(W @ x, gamma, at_zero), x)
+    x, W, a = checks.arrays(x=(x, "d"), W=(W, "m d"), a=(a, "m"))
+    return np.outer(_output_weights(a) * leaky_relu_derivative(W @ x, gamma, at_zero), x)
 
 
-def margins(X: ArrayLike, y: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float) -> Array:
+def margins(X: ArrayLike, y: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float) -> Outputs:
     """Return ``z_i = y_i f(x_i; W)``.
 
-    Parameters
-    ----------
-    X, W, a, gamma
-        As in `network`.
-    y : array_like, shape (n,)
-        Labels, each +1 or -1.
-
-    Returns
-    -------
-    ndarray, shape (n,)
+    Examples
+    --------
+    >>> margins([[1.0, 0.0], [0.0, -1.0]], y=[1, -1], W=[[2.0, 4.0]], a=[1.0], gamma=0.5).tolist()
+    [2.0, 2.0]
     """
-    outputs = network(X, W, a, gamma)
-    return _labels(y, outputs.size) * outputs
+    X, y, W, a = _loss_arguments(X, y, W, a)
+    return y * network(X, W, a, gamma)
 
 
 def logistic_loss(z: ArrayLike) -> Array:
-    """Return ``ℓ(z) = log(1 + e^{-z})`` without overflow or cancellation."""
-    return np.logaddexp(0.0, -np.asarray(z, dtype=np.float64))
+    """Return ``ℓ(z) = log(1 + e^{-z})``, entry by entry, without overflow or cancellation.
+
+    Examples
+    --------
+    >>> logistic_loss([-1000.0, 1000.0]).tolist()
+    [1000.0, 0.0]
+    """
+    return np.asarray(np.logaddexp(0.0, -checks.array("z", z, "...")))
 
 
 def g(z: ArrayLike) -> Array:
-    """Return ``g(z) = -ℓ'(z) = 1/(1 + e^z)``, in (0, 1), without overflow."""
-    return expit(-np.asarray(z, dtype=np.float64))
+    """Return ``g(z) = -ℓ'(z) = 1/(1 + e^z)``, entry by entry, without overflow; in [0, 1].
+
+    Examples
+    --------
+    >>> g([-1000.0, 0.0]).tolist()
+    [1.0, 0.5]
+    """
+    return np.asarray(expit(-checks.array("z", z, "...")))
 
 
 def logistic_derivative(z: ArrayLike) -> Array:
-    """Return ``ℓ'(z) = -1/(1 + e^z) = -g(z)``."""
+    """Return ``ℓ'(z) = -1/(1 + e^z) = -g(z)``.
+
+    Examples
+    --------
+    >>> logistic_derivative([0.0]).tolist()
+    [-0.5]
+    """
     return -g(z)
 
 
 def empirical_loss(X: ArrayLike, y: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float) -> float:
-    """Return ``L̂(W) = (1/n) Σ_i ℓ(z_i)``; the arguments are those of `margins`."""
+    """Return ``L̂(W) = (1/n) Σ_i ℓ(z_i)``, with the `margins` ``z_i``.
+
+    Examples
+    --------
+    >>> round(empirical_loss([[1.0]], y=[1], W=[[0.0]], a=[1.0], gamma=0.5), 9)
+    0.693147181
+    """
     return float(logistic_loss(margins(X, y, W, a, gamma)).mean())
 
 
 def empirical_g(X: ArrayLike, y: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float) -> float:
-    """Return ``Ĝ(W) = (1/n) Σ_i g(z_i)``, in (0, 1); the arguments are those of `margins`."""
+    """Return ``Ĝ(W) = (1/n) Σ_i g(z_i)``, with the `margins` ``z_i``; in [0, 1].
+
+    Examples
+    --------
+    >>> empirical_g([[1.0]], y=[1], W=[[0.0]], a=[1.0], gamma=0.5)
+    0.5
+    """
     return float(g(margins(X, y, W, a, gamma)).mean())
 
 
-def _loss_gradient(X: Array, y: Array, W: Array, a: Array, gamma: float, at_zero: float) -> tuple[Array, Array]:
+def _loss_gradient(
+    X: Samples, y: Labels, W: Weights, a: OutputWeights, gamma: float, at_zero: float
+) -> tuple[Outputs, Weights]:
     """Return the margins and ``∇L̂(W)``, for arguments already checked."""
     pre = X @ W.T
     positive = pre > 0
@@ -217,23 +183,19 @@ def _loss_gradient(X: Array, y: Array, W: Array, a: Array, gamma: float, at_zero
     return z, a[:, None] * (weights.T @ X)
 
 
-def loss_gradient(X: ArrayLike, y: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float, at_zero: float = 1.0) -> Array:
+def loss_gradient(
+    X: ArrayLike, y: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float, at_zero: float = 1.0
+) -> Weights:
     """Return ``∇L̂(W) = -(1/n) Σ_i g(z_i) y_i ∇f(x_i; W)``.
 
-    Parameters
-    ----------
-    X, y, W, a, gamma
-        As in `margins`.
-    at_zero : float
-        ``φ'(0)``, in [γ, 1].
-
-    Returns
-    -------
-    ndarray, shape (m, d)
+    Examples
+    --------
+    >>> loss_gradient([[1.0]], y=[1], W=[[0.0]], a=[1.0], gamma=0.5).tolist()
+    [[-0.5]]
     """
-    X, W, a = _inputs(X, W, a)
-    gamma = _slope(gamma)
-    return _loss_gradient(X, _labels(y, len(X)), W, a, gamma, _slope_at_zero(at_zero, gamma))[1]
+    X, y, W, a = _loss_arguments(X, y, W, a)
+    check_slopes(gamma, at_zero)
+    return _loss_gradient(X, y, W, a, gamma, at_zero)[1]
 
 
 @dataclass(frozen=True)
@@ -259,25 +221,20 @@ class Trajectory:
         First and last weights.
     """
 
-    alpha: Array
-    H: Array | None
-    F: Array
-    G: Array
-    L: Array
-    rank: Array | None
-    rank_of_change: Array | None
-    W0: Array
-    W: Array
+    alpha: Steps
+    H: Iterates | None
+    F: Iterates
+    G: Iterates
+    L: Iterates
+    rank: Iterates | None
+    rank_of_change: Iterates | None
+    W0: Weights
+    W: Weights
 
     @property
     def steps(self) -> int:
         """Number of steps taken, ``T``."""
         return self.alpha.size
-
-
-def _stable_rank_or_nan(W: Array) -> float:
-    singular = np.linalg.svd(W, compute_uv=False)
-    return float(((singular / singular[0]) ** 2).sum()) if singular[0] > 0 else float("nan")
 
 
 def gradient_descent(
@@ -294,57 +251,43 @@ def gradient_descent(
     record_rank: bool = False,
     stop_at: float | None = None,
 ) -> Trajectory:
-    """Run ``W^{(t+1)} = W^{(t)} - α_t ∇L̂(W^{(t)})`` and record it.
+    """Run ``W^{(t+1)} = W^{(t)} - α_t ∇L̂(W^{(t)})`` from ``W^{(0)} = W0`` and record it.
 
     Parameters
     ----------
-    X : array_like, shape (n, d)
-    y : array_like, shape (n,)
-        Labels, each +1 or -1.
-    W0 : array_like, shape (m, d)
-        First weights ``W^{(0)}``; left unchanged.
-    a : array_like, shape (m,)
-        Second-layer weights, each ``±1/√m``.
-    gamma : float
-        Slope, in (0, 1].
+    X, y, W0, a, gamma, at_zero
+        See the top of this module; ``W0`` is left unchanged.
     alpha : float or sequence of ``steps`` floats
         Step size, or one a step; each positive.
     steps : int
         Number of steps, at least 0.
     V : array_like, shape (m, d), optional
         Direction whose inner product with the weights is recorded as ``H``.
-    at_zero : float
-        ``φ'(0)``, in [γ, 1].
     record_rank : bool
         Whether to record stable ranks (two singular value decompositions a step).
     stop_at : float, optional
         Stop at the first ``t`` with ``Ĝ(W^{(t)}) ≤ stop_at``.
 
-    Returns
-    -------
-    Trajectory
-
     Raises
     ------
     ValueError
-        If shapes disagree, an entry is not finite, a label, γ, ``at_zero`` or a step size is out of its range.
+        If an argument is out of its range, or the weights overflow.
+
+    Examples
+    --------
+    >>> run = gradient_descent([[1.0]], y=[1], W0=[[0.0]], a=[1.0], gamma=0.5, alpha=2.0, steps=1)
+    >>> run.W.tolist(), run.steps
+    ([[1.0]], 1)
     """
-    X, W, a = _inputs(X, W0, a)
-    y = _labels(y, len(X))
-    gamma = _slope(gamma)
-    at_zero = _slope_at_zero(at_zero, gamma)
-    if steps != int(steps) or steps < 0:
-        raise ValueError(f"steps = {steps}: a whole number, at least 0, is needed")
-    sizes = np.atleast_1d(np.asarray(alpha, dtype=np.float64))
-    if sizes.ndim != 1 or (np.ndim(alpha) and sizes.size != steps):
+    X, y, W, a = _loss_arguments(X, y, W0, a, "W0")
+    check_slopes(gamma, at_zero)
+    checks.whole(0, steps=steps)
+    (sizes,) = checks.numbers_within("(0, inf)", alpha=alpha)
+    if sizes.ndim and sizes.shape != (steps,):
         raise ValueError(f"alpha has shape {sizes.shape}: one number, or {steps} of them, is needed")
-    if not (np.isfinite(sizes) & (sizes > 0)).all():
-        raise ValueError(f"alpha = {alpha}: step sizes must be finite and positive")
-    sizes = np.broadcast_to(sizes, (int(steps),)) if not np.ndim(alpha) else sizes
+    sizes = np.broadcast_to(sizes, (int(steps),))
     if V is not None:
-        V = _array(V, "V", 2)
-        if V.shape != W.shape:
-            raise ValueError(f"V has shape {V.shape} and W0 {W.shape}: the same shape is needed")
+        W, V = checks.arrays(W0=(W, "m d"), V=(V, "m d"))
 
     start = W = W.copy()
     H, F, G, L, rank, change = [], [], [], [], [], []
@@ -356,11 +299,13 @@ def gradient_descent(
         if V is not None:
             H.append((W * V).sum())
         if record_rank:
-            rank.append(_stable_rank_or_nan(W))
-            change.append(_stable_rank_or_nan(W - start))
+            rank.append(stable_rank(W) if W.any() else np.nan)
+            change.append(stable_rank(W - start) if (start != W).any() else np.nan)
         if t == steps or (stop_at is not None and G[-1] <= stop_at):
             break
         W = W - sizes[t] * gradient
+        if not np.abs(W).max() < 1e150:
+            raise ValueError(f"alpha = {sizes[t]}: the weights overflow in step {t + 1}")
     return Trajectory(
         alpha=np.array(sizes[:t]),
         H=np.array(H) if V is not None else None,

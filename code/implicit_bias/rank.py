@@ -9,43 +9,23 @@ on nearly orthogonal data (`thm-gradient-rank`); the second fact rests on one nu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from jaxtyping import Float64
+from numpy.typing import ArrayLike
 
-from .network import leaky_relu_derivative
+from . import checks
+from .activation import leaky_relu_derivative
+from .checks import Array
+from .orthogonality import as_samples, gram_extremes, scaled
 
-Array = NDArray[np.float64]
-
-
-def _matrix(A: Any, name: str) -> Array:
-    """Return ``A`` (NumPy, torch or nested lists) as a finite, non-empty float64 matrix, or raise ``ValueError``."""
-    if hasattr(A, "detach"):
-        A = A.detach().cpu().numpy()
-    A = np.asarray(A)
-    if A.dtype.kind not in "biuf":
-        raise ValueError(f"{name} has entries of type {A.dtype}: need real numbers")
-    A = A.astype(np.float64)
-    if A.ndim != 2 or A.size == 0:
-        raise ValueError(f"{name} has shape {A.shape}: need a matrix with at least one row and one column")
-    if not np.isfinite(A).all():
-        raise ValueError(f"{name} has entries that are not finite: need finite numbers")
-    return A
+Samples = Float64[Array, "n d"]
+PerSample = Float64[Array, "n"]
+Weights = Float64[Array, "m d"]
+OutputWeights = Float64[Array, "m"]
 
 
-def _check_gamma(gamma: float) -> None:
-    if not 0 < gamma <= 1:
-        raise ValueError(f"gamma = {gamma}: need 0 < gamma <= 1")
-
-
-def _positive_size(**sizes: int) -> None:
-    for name, value in sizes.items():
-        if value != int(value) or value < 1:
-            raise ValueError(f"{name} = {value}: need a positive whole number")
-
-
-def stable_rank(W: Any) -> float:
+def stable_rank(W: ArrayLike) -> float:
     """Return ``‖W‖_F² / ‖W‖₂²``, the stable rank of a nonzero matrix.
 
     The matrix is first divided by its largest entry in absolute value, so that no square overflows or underflows:
@@ -66,10 +46,10 @@ def stable_rank(W: Any) -> float:
     ValueError
         If ``W`` is not a finite real matrix, or is zero (its stable rank is not defined).
     """
-    W = _matrix(W, "W")
+    W = checks.array("W", W, "m d")
     largest = np.abs(W).max()
     if largest == 0:
-        raise ValueError("W is zero: need a nonzero matrix, the stable rank of zero is not defined")
+        raise ValueError("W is zero: a nonzero matrix is needed, the stable rank of zero is not defined")
     singular = np.linalg.svd(W / largest, compute_uv=False)
     return float(np.sum((singular / singular[0]) ** 2))
 
@@ -85,11 +65,11 @@ def expected_stable_rank(m: int, d: int) -> float:
     ValueError
         If ``m`` or ``d`` is not a positive whole number.
     """
-    _positive_size(m=m, d=d)
+    checks.whole(1, m=m, d=d)
     return float(m * d / (np.sqrt(m) + np.sqrt(d)) ** 2)
 
 
-def coefficient_spread(C: Any) -> Array:
+def coefficient_spread(C: ArrayLike) -> PerSample:
     """Return, for every column of ``C``, the mean of its squares over the square of its mean.
 
     For the matrix with rows ``a_j Σ_i y_i C_{ji} x_i`` these are the numbers ``κ_i`` of `lem-coefficients`.
@@ -109,14 +89,12 @@ def coefficient_spread(C: Any) -> Array:
     ValueError
         If ``C`` is not a finite matrix, has a negative entry, or a column of zeros.
     """
-    C = _matrix(C, "C")
-    if C.min() < 0:
-        raise ValueError(f"C has the entry {C.min()}: need nonnegative coefficients")
-    largest = C.max(axis=0)
+    (coefficients,) = checks.numbers_within("[0, inf)", C=checks.array("C", C, "m n"))
+    largest = coefficients.max(axis=0)
     if largest.min() == 0:
-        raise ValueError(f"column {int(largest.argmin())} of C is zero: need a positive entry in every column")
-    C = C / largest
-    return (C**2).mean(axis=0) / C.mean(axis=0) ** 2
+        raise ValueError(f"column {int(largest.argmin())} of C is zero: a positive entry is needed in every column")
+    shares = coefficients / largest
+    return np.asarray((shares**2).mean(axis=0) / shares.mean(axis=0) ** 2)
 
 
 @dataclass(frozen=True)
@@ -133,12 +111,12 @@ class ActivationSpread:
         ``mean_j φ'(⟨w_j, x_i⟩)``, in ``[γ, 1]``.
     """
 
-    kappa: Array
-    active: Array
-    mean_slope: Array
+    kappa: PerSample
+    active: PerSample
+    mean_slope: PerSample
 
 
-def activation_spread(X: Any, W: Any, gamma: float, at_zero: float = 1.0) -> ActivationSpread:
+def activation_spread(X: ArrayLike, W: ArrayLike, gamma: float, at_zero: float = 1.0) -> ActivationSpread:
     """Return the spread ``κ_i``, the active fraction ``q_i`` and the mean slope at every sample.
 
     Parameters
@@ -162,9 +140,7 @@ def activation_spread(X: Any, W: Any, gamma: float, at_zero: float = 1.0) -> Act
     These are the quantities of `thm-gradient-rank`: the gradient's stable rank is at most
     ``1 + (1+θ)/(1-θ) (max_i κ_i - 1)`` for every ``θ < 1`` with ``n M ≤ θ R_min²``.
     """
-    X, W = _matrix(X, "X"), _matrix(W, "W")
-    if X.shape[1] != W.shape[1]:
-        raise ValueError(f"X has shape {X.shape} and W has shape {W.shape}: need the same number of columns")
+    X, W = checks.arrays(X=(X, "n d"), W=(W, "m d"))
     pre = X @ W.T  # the same product as in the network, so that both see the same signs
     slopes = leaky_relu_derivative(pre, gamma, at_zero).T
     return ActivationSpread(coefficient_spread(slopes), (pre > 0).mean(axis=1), slopes.mean(axis=0))
@@ -180,11 +156,11 @@ def gaussian_spread(gamma: float) -> float:
     ValueError
         If not ``0 < gamma <= 1``.
     """
-    _check_gamma(gamma)
+    checks.within("(0, 1]", gamma=gamma)
     return 2 * (1 + gamma**2) / (1 + gamma) ** 2
 
 
-def gaussian_gradient_rank(weights: Any, gamma: float) -> float:
+def gaussian_gradient_rank(weights: ArrayLike, gamma: float) -> float:
     """Return what the gradient's stable rank is close to for orthogonal data, Gaussian weights and large ``m``.
 
     With ``h_i = g_i ‖x_i‖``, ``ν = (1+γ)/2`` and ``ω = (1-γ)/2`` it is the ``Λ(h)`` of `prp-sharp-gaussian`,
@@ -203,17 +179,15 @@ def gaussian_gradient_rank(weights: Any, gamma: float) -> float:
     ValueError
         If a weight is not positive and finite, or ``gamma`` is out of range.
     """
-    _check_gamma(gamma)
-    h = _matrix(np.atleast_2d(weights), "weights").ravel()
-    if h.min() <= 0:
-        raise ValueError(f"weights contain {h.min()}: need positive numbers")
+    checks.within("(0, 1]", gamma=gamma)
+    (h,) = checks.numbers_within("(0, inf)", weights=checks.array("weights", weights, "n"))
     h = h / h.max()
     mean, spread = (1 + gamma) / 2, (1 - gamma) / 2
     top = np.linalg.eigvalsh(mean**2 * np.outer(h, h) + spread**2 * np.diag(h**2))[-1]
     return float((mean**2 + spread**2) * np.sum(h**2) / top)
 
 
-def extremal_network(active: int, n: int, scale: float = 1.0) -> tuple[Array, Array, Array, Array]:
+def extremal_network(active: int, n: int, scale: float = 1.0) -> tuple[Samples, PerSample, Weights, OutputWeights]:
     """Return ``X, y, W, a`` at which the gradient's stable rank equals every ``κ_i``.
 
     There are ``n`` samples, the unit vectors, all labelled 1, and ``n`` neurons; neuron ``j`` is active on the samples
@@ -246,17 +220,16 @@ def extremal_network(active: int, n: int, scale: float = 1.0) -> tuple[Array, Ar
     ValueError
         If not ``1 <= active <= n``, both whole numbers, or ``scale`` is not positive.
     """
-    _positive_size(active=active, n=n)
+    checks.whole(1, active=active, n=n)
     if active > n:
-        raise ValueError(f"active = {active} and n = {n}: need active <= n")
-    if not (np.isfinite(scale) and scale > 0):
-        raise ValueError(f"scale = {scale}: need a positive number")
+        raise ValueError(f"active = {active} and n = {n}: active <= n is needed")
+    checks.within("(0, inf)", scale=scale)
     lag = (np.arange(n)[None, :] - np.arange(n)[:, None]) % n
     W = np.where(lag < active, float(scale), -float(scale))
     return np.eye(n), np.ones(n), W, np.full(n, 1 / np.sqrt(n))
 
 
-def orthogonality_defect(X: Any) -> float:
+def orthogonality_defect(X: ArrayLike) -> float:
     """Return ``θ(S) = n M / R_min²``, with ``M`` the largest ``|⟨x_i, x_j⟩|``, ``i ≠ j``.
 
     The data are p-orthogonal exactly when ``θ(S) ≤ 1/(p R²)``; it is 0 for orthogonal data and for ``n = 1``
@@ -272,19 +245,10 @@ def orthogonality_defect(X: Any) -> float:
     ValueError
         If ``X`` is not a finite matrix, or a row is zero.
     """
-    X = _matrix(X, "X")
-    X = X / (np.abs(X).max() or 1.0)
-    gram = X @ X.T
-    squares = np.diag(gram).copy()
-    if squares.min() <= 0:
-        raise ValueError(
-            f"row {int(squares.argmin())} of X is zero, or too small beside the others to be squared: need R_min > 0"
-        )
-    np.fill_diagonal(gram, 0.0)
-    return float(len(X) * np.abs(gram).max() / squares.min())
+    return gram_extremes(scaled(as_samples(X))).defect
 
 
-def nearly_orthogonal_samples(n: int, d: int, theta: float, rng: np.random.Generator) -> Array:
+def nearly_orthogonal_samples(n: int, d: int, theta: float, rng: np.random.Generator) -> Samples:
     """Return ``n`` unit vectors of ``R^d`` with ``θ(S) = theta``, at random.
 
     The Gram matrix is ``I + (θ/n) S``, ``S`` symmetric with zero diagonal, its other entries uniform in ``[-1, 1]`` and
@@ -308,12 +272,11 @@ def nearly_orthogonal_samples(n: int, d: int, theta: float, rng: np.random.Gener
     ValueError
         If ``n`` or ``d`` is not a positive whole number, ``n > d``, or ``theta`` is outside ``[0, 1)``.
     """
-    _positive_size(n=n, d=d)
+    checks.whole(1, n=n, d=d)
     if n > d:
-        raise ValueError(f"n = {n} and d = {d}: need n <= d")
-    if not 0 <= theta < 1:
-        raise ValueError(f"theta = {theta}: need 0 <= theta < 1")
+        raise ValueError(f"n = {n} and d = {d}: n <= d is needed")
+    checks.within("[0, 1)", theta=theta)
     S = np.triu(rng.uniform(-1, 1, (n, n)), 1)
     S = (S + S.T) / (np.abs(S).max() or 1.0)
     frame = np.linalg.qr(rng.standard_normal((d, n)))[0]
-    return np.linalg.cholesky(np.eye(n) + theta / n * S) @ frame.T
+    return np.asarray(np.linalg.cholesky(np.eye(n) + theta / n * S) @ frame.T)

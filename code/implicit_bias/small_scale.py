@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import softmax
 
-from .network import leaky_relu, leaky_relu_derivative
+from .activation import leaky_relu, leaky_relu_derivative
 
 
 @dataclass(frozen=True)

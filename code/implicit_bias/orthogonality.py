@@ -1,0 +1,267 @@
+"""How nearly orthogonal samples are, and data of which it is known (Problem 2).
+
+Samples ``X`` have shape (n, d), and none is zero: NumPy arrays, lists or torch tensors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+from numpy.typing import ArrayLike
+
+from . import checks
+from .checks import Array
+
+Samples = Float64[Array, "n d"]
+PerSample = Float64[Array, "n"]
+Gram = Float64[Array, "n n"]
+Stack = Float64[Array, "k n n"]
+PerMatrix = Float64[Array, "k"]
+
+
+def as_samples(X: ArrayLike) -> Samples:
+    """Return samples as a float64 array of shape (n, d); a zero sample is refused (the book assumes R_min > 0)."""
+    X = checks.array("X", X, "n d")
+    zero = np.flatnonzero(~X.any(axis=1))
+    if len(zero):
+        raise ValueError(f"sample {zero[0]} of X is zero: every x_i must be nonzero")
+    return X
+
+
+def scaled(X: Samples) -> Samples:
+    """Return the samples times the power of two that brings the largest entry into [1/2, 1)."""
+    return np.asarray(np.ldexp(X, -np.frexp(np.abs(X).max())[1]))
+
+
+@dataclass(frozen=True)
+class GramExtremes:
+    """The extreme entries of a Gram matrix, which say how nearly orthogonal ``n`` samples are.
+
+    Attributes
+    ----------
+    n : int
+    R_min_squared, R_max_squared : float
+        The least and the largest ``‖x_i‖²``.
+    M : float
+        The largest ``|⟨x_i, x_j⟩|``, ``i ≠ j``; 0 for one sample.
+    i, j : int
+        A pair that attains ``M``.
+    """
+
+    n: int
+    R_min_squared: float
+    R_max_squared: float
+    M: float
+    i: int
+    j: int
+
+    @property
+    def p(self) -> float:
+        """The largest p for which the samples are p-orthogonal, ``R_min⁴/(R_max² n M)``; infinite if ``M = 0``."""
+        if self.M == 0:
+            return math.inf
+        parts = (math.frexp(value) for value in (self.R_min_squared, self.R_max_squared, self.M))
+        (low, low_power), (high, high_power), (most, power) = parts
+        return math.ldexp(low**2 / (high * self.n * most), 2 * low_power - high_power - power)
+
+    @property
+    def defect(self) -> float:
+        """``θ(S) = n M/R_min²``."""
+        return self.n * self.M / self.R_min_squared
+
+
+def gram_extremes(
+    X: ArrayLike, rows: int = 2000, progress: Callable[[range], Iterable[int]] | None = None
+) -> GramExtremes:
+    """Return the extreme entries of ``X Xᵀ``, which is formed ``rows`` rows at a time.
+
+    Sums of products of integers are exact, as long as they stay below 2⁵³.
+
+    Parameters
+    ----------
+    X : array_like, shape (n, d)
+    rows : int
+        At least 1; ``rows × n`` numbers are held at a time.
+    progress : callable, optional
+        Wraps the range over the blocks, such as ``tqdm``.
+
+    Raises
+    ------
+    ValueError
+        If a square of a norm overflows or underflows (`scaled` avoids that), or ``X`` are no samples.
+
+    Examples
+    --------
+    >>> gram_extremes([[2, 0], [0, 1], [-1, 1]])
+    GramExtremes(n=3, R_min_squared=1.0, R_max_squared=4.0, M=2.0, i=0, j=2)
+    """
+    X = as_samples(X)
+    checks.whole(1, rows=rows)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        squares = np.einsum("ij,ij->i", X, X)
+        if not (squares.min() > 1e-290 and squares.max() < 1e290):
+            raise ValueError(
+                f"samples of X have squared norms from {squares.min():g} to {squares.max():g}: too extreme"
+            )
+        largest, pair = 0.0, (0, 0)
+        blocks = range(0, len(X), int(rows))
+        for start in blocks if progress is None else progress(blocks):
+            block = X[start : start + rows] @ X[start:].T
+            np.abs(block, out=block)
+            np.fill_diagonal(block, 0.0)
+            if (most := float(block.max())) > largest:
+                i, j = np.unravel_index(block.argmax(), block.shape)
+                largest, pair = most, (start + int(i), start + int(j))
+    return GramExtremes(len(X), float(squares.min()), float(squares.max()), largest, *pair)
+
+
+def p_orthogonality(X: ArrayLike) -> float:
+    """Return the largest p for which the samples are p-orthogonal.
+
+    ``p(S) = R_min²/(R² n M)`` with ``M = max_{i ≠ j} |⟨x_i, x_j⟩|`` and ``R = R_max/R_min``; infinite if ``M = 0``
+    or ``n = 1`` (Definition `def-p-orthogonal` of the book).
+
+    Raises
+    ------
+    ValueError
+        If the norms differ by a factor of more than 1e140.
+
+    Examples
+    --------
+    >>> p_orthogonality([[2.0, 0.0], [0.0, 1.0], [-1.0, 1.0]])
+    0.041666666666666664
+    """
+    return gram_extremes(scaled(as_samples(X))).p
+
+
+def p_orthogonality_of_gram(gram: Stack) -> PerMatrix:
+    """Return `p_orthogonality` for each Gram matrix of a stack.
+
+    Examples
+    --------
+    >>> p_orthogonality_of_gram(np.array([[[4.0, 1.0], [1.0, 1.0]]])).tolist()
+    [0.125]
+    """
+    gram = checks.array("gram", gram, "k n n")
+    n = gram.shape[-1]
+    squares = np.diagonal(gram, axis1=1, axis2=2)
+    M = np.abs(np.where(np.eye(n, dtype=bool), 0.0, gram)).max(axis=(1, 2))
+    low, high = squares.min(axis=1), squares.max(axis=1)
+    if low.min() <= 0:
+        raise ValueError(f"gram has {low.min()} on a diagonal: positive numbers are needed")
+    with np.errstate(divide="ignore"):
+        return np.asarray(low / (high / low * n * M))
+
+
+def sharp_gram(n: int, p: float, R: float = 1.0) -> Gram:
+    """Return the Gram matrix of the family on which the theorems of Problem 2 are sharp.
+
+    With mu = 1 / (p R^2 n): ||x_1|| = R, ||x_j|| = 1, <x_1, x_j> = mu and <x_i, x_j> = -mu for i != j >= 2.
+    It is positive definite exactly when (1 - (n-2) mu) R^2 > (n-1) mu^2, and always when p R^2 > 1 - 1/n
+    (Proposition `prp-sharp-family`).
+
+    Parameters
+    ----------
+    n : int
+        Number of samples, at least 2.
+    p : float
+        The family's p_orthogonality, positive and finite.
+    R : float
+        Ratio of the largest norm to the smallest, at least 1.
+
+    Returns
+    -------
+    ndarray, shape (n, n)
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of its range, or no data have this Gram matrix with independent samples.
+    """
+    checks.whole(2, n=n)
+    checks.within("(0, inf)", p=p)
+    checks.within("[1, inf)", R=R)
+    mu = 1 / (p * R**2 * n)
+    if (1 - (n - 2) * mu) * R**2 <= (n - 1) * mu**2:
+        raise ValueError(f"n = {n}, p = {p}, R = {R}: not positive definite; p R^2 > 1 - 1/n is enough")
+    gram = np.full((n, n), -mu)
+    gram[0, :] = gram[:, 0] = mu
+    np.fill_diagonal(gram, 1.0)
+    gram[0, 0] = R**2
+    return gram
+
+
+def sharp_family(n: int, p: float, R: float = 1.0) -> tuple[Samples, PerSample]:
+    """Return data with the Gram matrix `sharp_gram`: X of shape (n, n), and labels that are all 1.
+
+    Raises
+    ------
+    ValueError
+        As `sharp_gram`.
+    """
+    return np.asarray(np.linalg.cholesky(sharp_gram(n, p, R)), dtype=np.float64), np.ones(n)
+
+
+def sharp_weights(n: int, p: float, R: float = 1.0) -> tuple[float, float]:
+    """Return the interpolator's dual weights on the sharp family, in closed form: s_1, and s_j for j >= 2.
+
+    With mu = 1/(p R^2 n) and D = 1 - (n-2) mu - (n-1) mu^2 / R^2:
+    s_1 = (1 - (2n-3) mu) / (R^2 D) and s_j = (1 - mu / R^2) / D (Proposition `prp-sharp-family`).
+
+    Raises
+    ------
+    ValueError
+        If n < 2, R < 1, or p R^2 <= 1 - 1/n.
+    """
+    checks.whole(2, n=n)
+    checks.within("(0, inf)", p=p)
+    checks.within("[1, inf)", R=R)
+    if not p * R**2 > 1 - 1 / n:
+        raise ValueError(f"n = {n}, p = {p}, R = {R}: p R^2 > 1 - 1/n is needed")
+    mu = 1 / (p * R**2 * n)
+    D = 1 - (n - 2) * mu - (n - 1) * mu**2 / R**2
+    return (1 - (2 * n - 3) * mu) / (R**2 * D), (1 - mu / R**2) / D
+
+
+def plane_example() -> tuple[Samples, PerSample]:
+    """Return two samples of the plane on which the two classifiers differ (Example `exm-plane`).
+
+    x_1 = (1, 0) and x_2 = (2, 1), both labelled 1: w_MM = (1, 0) and w_MNI = (1, -1).
+    """
+    return np.array([[1.0, 0.0], [2.0, 1.0]]), np.ones(2)
+
+
+def gaussian_grams(n: int, d: int, draws: int, rng: np.random.Generator) -> Stack:
+    """Draw Gram matrices of n samples from N(0, I_d), without drawing the samples.
+
+    X X^T = L L^T with L lower triangular, its entries independent: standard normal below the diagonal, and
+    L_ii^2 chi-square with d - i + 1 degrees of freedom (Bartlett's decomposition). Exact in distribution.
+
+    Parameters
+    ----------
+    n, d : int
+        Samples and dimension, 1 <= n <= d.
+    draws : int
+        Number of matrices.
+    rng : numpy Generator
+
+    Returns
+    -------
+    ndarray, shape (draws, n, n)
+
+    Raises
+    ------
+    ValueError
+        If n is not between 1 and d.
+    """
+    checks.whole(1, n=n, d=d, draws=draws)
+    if n > d:
+        raise ValueError(f"n = {n}, d = {d}: the decomposition needs n <= d")
+    L = np.tril(rng.standard_normal((draws, n, n)), -1)
+    diagonal = np.arange(n)
+    L[:, diagonal, diagonal] = np.sqrt(rng.chisquare(d - diagonal, (draws, n)))
+    return L @ L.swapaxes(1, 2)
