@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
+Number = float | int  # some checkers of types take no int for a float
 
 
-def within(interval: str, **values: float) -> None:
+def within(interval: str, **values: Number) -> None:
     """Raise ``ValueError`` unless every value is a finite number in the interval.
 
     Parameters
@@ -33,14 +34,14 @@ def within(interval: str, **values: float) -> None:
             raise ValueError(f"{name} = {value}: a number in {interval} is needed")
 
 
-def _inside(interval: str, value: float) -> bool:
+def _inside(interval: str, value: Number) -> bool:
     low, high = (float(end) for end in interval[1:-1].split(","))
-    return (low < value or (low == value and interval[0] == "[")) and (
-        value < high or (value == high and interval[-1] == "]")
-    )
+    above = low < value or (low == value and interval[0] == "[")
+    below = value < high or (value == high and interval[-1] == "]")
+    return bool(above and below)
 
 
-def whole(least: int, **values: float) -> None:
+def whole(least: int, **values: Number) -> None:
     """Raise ``ValueError`` unless every value is a whole number of at least ``least``.
 
     Examples
@@ -54,7 +55,7 @@ def whole(least: int, **values: float) -> None:
             raise ValueError(f"{name} = {value}: a whole number of at least {least} is needed")
 
 
-def distinct(name: str, values: Sequence[float]) -> None:
+def distinct(name: str, values: Sequence[Number]) -> None:
     """Raise ``ValueError`` if there are no values or one comes twice.
 
     Examples
@@ -65,7 +66,7 @@ def distinct(name: str, values: Sequence[float]) -> None:
     """
     if len(values) == 0:
         raise ValueError(f"{name}: at least one is needed")
-    seen: set[float] = set()
+    seen: set[Number] = set()
     for value in values:
         if value in seen:
             raise ValueError(f"{name}: {value} is given twice")
