@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import gzip
 import hashlib
+import os
 import shutil
 import socket
 import threading
@@ -17,6 +18,7 @@ from urllib.error import URLError
 
 import numpy as np
 import pytest
+import torch
 import torchvision.datasets
 from implicit_bias.mnist import data as module
 from implicit_bias.mnist.data import MNISTError, load_mnist, synthetic_mnist
@@ -63,6 +65,15 @@ def test_environment_variable_names_the_root(stand_in, monkeypatch):
     assert module.default_root() == module.PROJECT / "data"
 
 
+def test_nothing_but_the_four_checked_files_is_read(stand_in):
+    """Where torchvision finds files that it once unpacked, it reads them in place of the originals, and unpickles them."""
+    processed = stand_in / "MNIST" / "processed"
+    processed.mkdir()
+    for name in ("training.pt", "test.pt"):
+        torch.save((torch.zeros(50, 28, 28, dtype=torch.uint8), torch.zeros(50, dtype=torch.int64)), processed / name)
+    np.testing.assert_array_equal(load_mnist(stand_in).train_images, synthetic_mnist(300).train_images)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "damage",
@@ -80,11 +91,12 @@ def test_damaged_file_is_refused_and_named(stand_in, name, damage):
     assert "\n" not in str(caught.value)
 
 
-def test_folder_in_place_of_a_file_is_refused(stand_in):
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
+def test_what_is_no_file_is_refused(stand_in, make):
     file = stand_in / "MNIST" / "raw" / NAMES[0]
     file.unlink()
-    file.mkdir()
-    with pytest.raises(MNISTError, match=NAMES[0]):
+    make(file)
+    with pytest.raises(MNISTError, match=f"{NAMES[0]}: not a file"):
         load_mnist(stand_in)
 
 
@@ -170,12 +182,22 @@ def test_root_that_cannot_be_written_is_named(tmp_path, monkeypatch):
 def test_silent_server_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(module, "_NETWORK_TIMEOUT", 0.2)
+    errors = []
+
+    def load():
+        with pytest.raises(MNISTError, match="timed out") as caught:
+            load_mnist(tmp_path)
+        errors.append(caught.value)
+
     with socket.create_server(("127.0.0.1", 0)) as server:  # accepts connections and says nothing
         address = f"http://127.0.0.1:{server.getsockname()[1]}/"
         monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [address])
-        with pytest.raises(MNISTError, match="timed out"):
-            load_mnist(tmp_path)
-    assert socket.getdefaulttimeout() is None
+        thread = threading.Thread(target=load)
+        thread.start()
+        thread.join(20)
+        assert not thread.is_alive()  # and if it is: the server closes now, and with it the connection
+    thread.join(20)
+    assert errors and socket.getdefaulttimeout() is None
     assert files_in(tmp_path) == []
 
 

@@ -119,7 +119,7 @@ def training_figure(recording: Recording) -> Figure:
                 for row, run in zip(values, runs):
                     kept = np.array(run[name][1:], dtype=float) / (run[name][:1] if name == "stable_rank" else 1.0)
                     row[: len(kept)] = kept
-                _median_and_range(ax, np.arange(1, steps + 1), values, k, rf"$\sigma = {sigma:g}$", _marks(k, steps))
+                _median_and_range(ax, np.arange(1.0, steps + 1), values, k, rf"$\sigma = {sigma:g}$", _marks(k, steps))
             ax.set(xlim=(0.9, 1.1 * steps), xscale="log", xlabel="step $t$", title=title)
         error, loss, rank = axes
         _log_scale(error)
@@ -142,7 +142,7 @@ def singular_value_figure(recording: Recording) -> Figure:
                 spectra = [run["singular_values"].get(str(step)) for run in _seeds(recording, sigma)]
                 values = np.array([s for s in spectra if s is not None])
                 if len(values):
-                    index = np.arange(1, values.shape[1] + 1)
+                    index = np.arange(1.0, values.shape[1] + 1)
                     _median_and_range(axes, index, values / values[:, :1], k, label, _marks(k, len(index)))
             _log_scale(axes)
             axes.set_xscale("log")

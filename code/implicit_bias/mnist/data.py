@@ -6,13 +6,17 @@ import hashlib
 import http.client
 import os
 import socket
+import stat
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
 
 import numpy as np
+
+from .. import checks
 
 PROJECT = Path(__file__).resolve().parents[3]
 """The project's root folder."""
@@ -29,6 +33,7 @@ CLASSES = 10
 PIXELS = 28 * 28
 
 _NETWORK_TIMEOUT = 30.0  # seconds without a byte before a download is given up
+_DOWNLOAD_ERRORS = (OSError, RuntimeError, EOFError, zlib.error, http.client.HTTPException)
 
 
 class MNISTError(Exception):
@@ -42,7 +47,7 @@ class MNIST:
     Attributes
     ----------
     train_images, test_images : numpy.ndarray, shape (n, 784), uint8
-        Gray values from 0 to 255, one image a row. Shared between callers: copy before changing.
+        Gray values from 0 to 255, one image a row.
     train_labels, test_labels : numpy.ndarray, shape (n,), int64
         Digits from 0 to 9.
     checksum : dict of str to str
@@ -58,6 +63,15 @@ class MNIST:
     checksum: dict[str, str]
     source: str
 
+    def provenance(self) -> dict[str, Any]:
+        """Return source and checksum, as recordings keep them."""
+        return {"source": self.source, "checksum": self.checksum}
+
+
+def published() -> dict[str, Any]:
+    """Return the provenance of the original files, without reading them."""
+    return {"source": "mnist", "checksum": dict(MD5)}
+
 
 def default_root() -> Path:
     """Return the folder that holds ``MNIST/raw/``: the environment variable ``MNIST_ROOT``, or the project's ``data``."""
@@ -65,10 +79,11 @@ def default_root() -> Path:
 
 
 def load_mnist(root: str | Path | None = None) -> MNIST:
-    """Read MNIST with `torchvision.datasets.MNIST`, downloading the files that are missing.
+    """Read the four original files, downloading those that are missing.
 
-    Every file's MD5 sum is checked before it is read. A download goes to a temporary folder and each file moves
-    into place only when it is whole and right, so an interruption leaves no half-written file.
+    What is used are the very bytes whose MD5 sum was found right, and nothing else that may lie in the folder. A
+    download goes to a temporary folder and each file moves into place only when it is whole and right, so an
+    interruption leaves no half-written file.
 
     Parameters
     ----------
@@ -80,27 +95,12 @@ def load_mnist(root: str | Path | None = None) -> MNIST:
     MNISTError
         If a file is wrong, unreadable, or missing and cannot be downloaded to ``root``.
     """
-    from torchvision.datasets import MNIST as Files
-
-    root = default_root() if root is None else Path(root)
-    raw = root / "MNIST" / "raw"
-    missing = [name for name in MD5 if not (raw / name).exists()]
+    raw = (default_root() if root is None else Path(root)) / "MNIST" / "raw"
+    missing = [name for name in MD5 if not os.path.lexists(raw / name)]
     if missing:
         _download(raw, missing)
-    for name in MD5:
-        _check(raw / name)
-    try:
-        train, test = Files(str(root), train=True), Files(str(root), train=False)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise MNISTError(f"{raw}: torchvision cannot read MNIST there ({_line(error)})") from error
-    return MNIST(
-        train_images=train.data.numpy().reshape(-1, PIXELS),
-        train_labels=train.targets.numpy(),
-        test_images=test.data.numpy().reshape(-1, PIXELS),
-        test_labels=test.targets.numpy(),
-        checksum=dict(MD5),
-        source="mnist",
-    )
+    train_images, train_labels, test_images, test_labels = (_array(name, _checked(raw / name)) for name in MD5)
+    return MNIST(train_images, train_labels, test_images, test_labels, checksum=dict(MD5), source="mnist")
 
 
 def synthetic_mnist(n: int, seed: int = 0, n_test: int | None = None) -> MNIST:
@@ -122,10 +122,14 @@ def synthetic_mnist(n: int, seed: int = 0, n_test: int | None = None) -> MNIST:
     ------
     ValueError
         If there are fewer than 10 images in either set.
+
+    Examples
+    --------
+    >>> synthetic_mnist(100).train_images.shape
+    (100, 784)
     """
     n_test = max(n // 5, CLASSES) if n_test is None else n_test
-    if n < CLASSES or n_test < CLASSES:
-        raise ValueError(f"synthetic_mnist makes at least {CLASSES} images a set, given n={n} and n_test={n_test}")
+    checks.whole(CLASSES, n=n, n_test=n_test)
     rng = np.random.default_rng(seed)
     inner = 20  # side of the square inside the border
     pattern = rng.standard_normal((CLASSES, inner, inner))
@@ -147,35 +151,45 @@ def synthetic_mnist(n: int, seed: int = 0, n_test: int | None = None) -> MNIST:
     return MNIST(**arrays, checksum=checksum, source="synthetic")
 
 
-def _check(file: Path) -> None:
-    """Raise `MNISTError` unless ``file`` is bit for bit the published one."""
+def _checked(file: Path) -> bytes:
+    """Return what ``file`` holds; raise `MNISTError` unless it is bit for bit the published one."""
     try:
-        with open(file, "rb") as stream:
-            found = hashlib.file_digest(stream, "md5").hexdigest()
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise MNISTError(f"{file}: not a file (but a folder, pipe or device); put the original there")
+        content = file.read_bytes()
     except OSError as error:
         raise MNISTError(f"{file}: cannot be read ({error.strerror}); make it readable or delete it") from error
+    found = hashlib.md5(content).hexdigest()
     if found != MD5[file.name]:
         raise MNISTError(
             f"{file}: wrong or truncated (MD5 {found}, published {MD5[file.name]}); "
             "delete it and run again to download it, or copy the original there"
         )
+    return content
+
+
+def _array(name: str, content: bytes) -> np.ndarray:
+    """Return the array that a file of the IDX format holds: a row of 784 gray values an image, or the labels."""
+    if "images" in name:  # magic number, images, rows and columns, as four numbers of four bytes
+        return np.frombuffer(content, np.uint8, offset=16).reshape(-1, PIXELS).copy()
+    return np.frombuffer(content, np.uint8, offset=8).astype(np.int64)
 
 
 def _download(raw: Path, missing: list[str]) -> None:
     """Download the ``missing`` files of MNIST into the folder ``raw``, each whole or not at all."""
-    existing = next(folder for folder in (raw, *raw.parents) if folder.exists())
     try:
+        existing = next(folder for folder in (raw, *raw.parents) if folder.exists())
         with tempfile.TemporaryDirectory(prefix=".mnist-download-", dir=existing) as scratch:
             for name in missing:
                 _fetch(name, Path(scratch))
-                _check(Path(scratch, name))
+                _checked(Path(scratch, name))
             raw.mkdir(parents=True, exist_ok=True)
             for name in missing:
                 os.replace(Path(scratch, name), raw / name)
-    except (OSError, RuntimeError, EOFError, http.client.HTTPException) as error:
+    except _DOWNLOAD_ERRORS as error:
         raise MNISTError(
-            f"{raw / missing[0]}: missing, and the download failed ({_line(error)}); connect to the network, "
-            f"or copy the four original files to {raw}, or name another folder that has MNIST/raw/ (--mnist-root, MNIST_ROOT)"
+            f"{raw / missing[0]}: missing, and the download failed ({_line(error)}); connect to the network, or copy "
+            f"the four original files to {raw}, or name another folder that has MNIST/raw/ (--mnist-root, MNIST_ROOT)"
         ) from error
 
 
@@ -185,24 +199,20 @@ def _fetch(name: str, folder: Path) -> None:
     from torchvision.datasets.utils import download_and_extract_archive
 
     archive, md5 = next(resource for resource in Files.resources if resource[0] == f"{name}.gz")
-    with _network_timeout(_NETWORK_TIMEOUT):
+    failure: Exception | None = None
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_NETWORK_TIMEOUT)  # torchvision sets none
+    try:
         for mirror in Files.mirrors:
             try:
                 return download_and_extract_archive(mirror + archive, str(folder), filename=archive, md5=md5)
-            except (OSError, RuntimeError, EOFError, http.client.HTTPException) as error:
+            except _DOWNLOAD_ERRORS as error:
                 failure = error
-    raise failure
-
-
-@contextmanager
-def _network_timeout(seconds: float) -> Iterator[None]:
-    """Give up on sockets that stay silent for ``seconds``; torchvision sets no limit of its own."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
+                if isinstance(error, HTTPError):
+                    error.close()  # it holds the connection
     finally:
         socket.setdefaulttimeout(before)
+    raise failure or RuntimeError("torchvision names no mirror")
 
 
 def _line(error: BaseException) -> str:

@@ -12,12 +12,14 @@ import json
 import math
 import os
 import platform
+import stat
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -44,7 +46,6 @@ def environment(device: str = "cpu") -> dict[str, Any]:
     """
     import torch
 
-    processor = _processor()
     if torch.device(device).type == "cuda":
         device = f"{device} ({torch.cuda.get_device_name(device)})"
     return {
@@ -53,7 +54,7 @@ def environment(device: str = "cpu") -> dict[str, Any]:
         "numpy": np.__version__,
         "torch": torch.__version__,
         "platform": platform.platform(),
-        "processor": processor,
+        "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "device": device,
@@ -103,30 +104,34 @@ def significant(values: Any, digits: int = DIGITS) -> Any:
     """Round a number or an array to ``digits`` significant decimal digits, as a float or a list of floats.
 
     A fraction k/n keeps enough of them to tell k as long as n is below 10^digits / 2.
+
+    Examples
+    --------
+    >>> significant([2 / 3, 1234.56789])
+    [0.6666667, 1234.568]
     """
     if np.ndim(values):
         return [significant(value, digits) for value in values]
     return float(f"{float(values):.{digits}g}")
 
 
-def save(recording: Recording, path: str | Path) -> None:
-    """Write a recording atomically: a temporary file beside ``path``, flushed to disk, then moved into place.
+@contextmanager
+def replacing(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that takes the place of ``path`` when the block ends well, and is gone when it does not.
 
-    NaN and infinities become ``null``, arrays lists, dictionary keys strings.
+    It is a temporary file beside ``path``, flushed to disk before it moves into place.
 
     Raises
     ------
     RecordingError
-        If the file cannot be written. What was there before is untouched.
+        If it cannot be written. What was there before is untouched.
     """
     path = Path(path)
-    content = {"schema": SCHEMA} | _plain(asdict(recording))
-    text = _text(content | {"sha256": _checksum(content)})
     scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         try:
-            with open(scratch, "x", encoding="utf-8") as stream:
-                stream.write(text)
+            with open(scratch, "xb") as stream:
+                yield stream
                 stream.flush()
                 os.fsync(stream.fileno())
             os.replace(scratch, path)
@@ -135,6 +140,22 @@ def save(recording: Recording, path: str | Path) -> None:
             raise
     except OSError as error:
         raise RecordingError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def save(recording: Recording, path: str | Path) -> None:
+    """Write a recording, whole or not at all; see `replacing`.
+
+    NaN and infinities become ``null``, arrays lists, dictionary keys strings.
+
+    Raises
+    ------
+    RecordingError
+        If the file cannot be written. What was there before is untouched.
+    """
+    content = {"schema": SCHEMA} | _plain(asdict(recording))
+    text = _text(content | {"sha256": _checksum(content)})
+    with replacing(path) as stream:
+        stream.write(text.encode())
 
 
 def load(path: str | Path, kind: str | None = None) -> Recording:
@@ -154,27 +175,38 @@ def load(path: str | Path, kind: str | None = None) -> Recording:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise RecordingError(f"{path}: not a file (but a folder, pipe or device)")
+        content = json.loads(
+            path.read_text(encoding="utf-8"),
+            parse_constant=_finite,
+            parse_float=_finite,
+            object_pairs_hook=_without_repetition,
+        )
+        if not isinstance(content, dict):
+            raise RecordingError(f"{path}: not a recording (but another JSON value)")
+        found = _checksum({name: value for name, value in content.items() if name != "sha256"})
     except FileNotFoundError as error:
         raise RecordingError(f"{path}: there is no such recording") from error
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
         raise RecordingError(f"{path}: damaged, not a JSON recording ({error})") from error
-    if not isinstance(content, dict) or "schema" not in content:
+    if "schema" not in content:
         raise RecordingError(f"{path}: not a recording (it has no schema version)")
     if content["schema"] != SCHEMA:
         raise RecordingError(f"{path}: schema version {content['schema']!r}, but this program reads version {SCHEMA}")
-    checksum = content.pop("sha256", None)
-    if checksum != _checksum(content):
+    if content.get("sha256") != found:
         raise RecordingError(
             f"{path}: its content does not match its checksum, so it was edited or damaged; "
             "restore it from version control, or delete it and make it again"
         )
     if kind is not None and content.get("kind") != kind:
         raise RecordingError(f"{path}: a recording of kind {content.get('kind')!r}, but {kind!r} is needed")
-    del content["schema"]
-    return Recording(**content)
+    try:
+        return Recording(**{name: value for name, value in content.items() if name not in ("schema", "sha256")})
+    except TypeError as error:
+        raise RecordingError(f"{path}: its fields are not those of a recording ({error})") from error
 
 
 def differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
@@ -188,7 +220,12 @@ def differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[
     Returns
     -------
     list of str
-        One phrase a field, such as ``"alpha: recorded 0.5, wanted 0.1"``; empty if they agree.
+        One phrase a field; empty if they agree.
+
+    Examples
+    --------
+    >>> differences({"alpha": 0.5, "steps": 420}, {"alpha": 0.1, "steps": 420})
+    ['alpha: recorded 0.5, wanted 0.1']
     """
     recorded, wanted = _plain(recorded), _plain(wanted)
     absent = object()
@@ -204,16 +241,16 @@ def differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[
 def check_writable(path: str | Path) -> None:
     """Raise `RecordingError` unless a file can be written at ``path``; nothing is left there."""
     path = Path(path)
-    if path.is_dir():
-        raise RecordingError(f"{path}: is a folder, but a file is to be written")
-    if not path.parent.is_dir():
-        raise RecordingError(f"{path}: the folder {path.parent} does not exist")
     scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
+        if path.exists() and not path.is_file():
+            raise RecordingError(f"{path}: is a folder, pipe or device, but a file is to be written")
+        if not path.parent.is_dir():
+            raise RecordingError(f"{path}: the folder {path.parent} does not exist")
         scratch.touch(exist_ok=False)
         scratch.unlink()
     except OSError as error:
-        raise RecordingError(f"{path}: the folder {path.parent} cannot be written to ({error.strerror})") from error
+        raise RecordingError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def _plain(value: Any) -> Any:
@@ -252,8 +289,18 @@ def _checksum(content: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits} is not a finite number")
+    return value
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("a name comes twice in one object")
+    return content
 
 
 def _processor() -> str:

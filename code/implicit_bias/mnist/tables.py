@@ -1,0 +1,138 @@
+"""The tables and the numbers of the book's MNIST chapter, from what was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..figures.runs import over_seeds, relative_rank, scales
+from .recording import Recording
+
+
+def searched(searches: Mapping[float, Recording], sigma: float, alpha: float) -> dict[str, Any]:
+    """Return the row of the searches, by sigma, for one sigma and one step size (of the first seed).
+
+    Raises
+    ------
+    KeyError
+        If that pair was not searched.
+    """
+    for row in searches[sigma].runs:
+        if row["alpha"] == alpha:
+            return row
+    raise KeyError(f"sigma = {sigma}, alpha = {alpha}: not searched")
+
+
+def step_size_table(searches: Mapping[float, Recording]) -> str:
+    """Return the searches, by sigma, as a Markdown table: a row for each sigma and step size."""
+    (target,) = {search.configuration["target"] for search in searches.values()}
+    lines = [f"| σ | α | below {target:.0%} | lowest error | rises | largest rise |", "|--:|--:|--:|--:|--:|--:|"]
+    for sigma, search in sorted(searches.items()):
+        for run in search.runs:
+            first = "never" if run["first_step_below"] is None else run["first_step_below"]
+            if run["diverged_at"] is not None:
+                first = f"diverged at {run['diverged_at']}"
+            lines.append(
+                f"| {sigma:g} | {run['alpha']:g} | {first} | {run['minimum_error']:.3%} "
+                f"| {run['loss_rises']} | {run['largest_rise']:.2g} |"
+            )
+    return "\n".join(lines).replace("%", " %")
+
+
+def spread(values: np.ndarray, form: str) -> str:
+    """Return the median and, in brackets, the smallest and the largest value; say how many are missing."""
+    kept = values[~np.isnan(values)]
+    if not len(kept):
+        return "diverged"
+    text = f"{np.median(kept):{form}} ({kept.min():{form}}–{kept.max():{form}})"
+    return text if len(kept) == len(values) else f"{text}, {len(values) - len(kept)} diverged"
+
+
+def runs_table(sweep: Recording) -> str:
+    """Return the sweep at T as a Markdown table: a row for each sigma."""
+    last = sweep.configuration["steps"]
+    lines = [
+        "| σ | training error | test error | loss | stable rank | relative |",
+        "|---:|------------:|------------:|------------:|------------:|------------:|",
+    ]
+    for sigma in scales(sweep):
+        cells = [
+            spread(100 * final(sweep, sigma, "train_error"), ".2f"),
+            spread(100 * final(sweep, sigma, "test_error"), ".2f"),
+            spread(final(sweep, sigma, "loss"), ".3f"),
+            spread(final(sweep, sigma, "stable_rank"), ".1f"),
+            spread(relative_rank(sweep, sigma, last), ".3f"),
+        ]
+        lines.append(f"| {sigma:g} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def between(values: np.ndarray, form: str) -> str:
+    """Return "smallest to largest" of the values that are not nan, or the one value if both read the same."""
+    kept = np.asarray(values)[~np.isnan(values)]
+    low, high = (f"{value:{form}}".replace("%", " %") for value in (kept.min(), kept.max()))
+    return low if low == high else f"{low} to {high}"
+
+
+def at(sweep: Recording, sigma: float, step: int, name: str = "stable_rank") -> np.ndarray:
+    """Return a run's ``stable_rank``, ``loss`` or ``train_error`` at a step, for each seed; nan where it had diverged."""
+    return over_seeds(sweep, sigma, lambda run: run[name][step])
+
+
+def all_scales(sweep: Recording, step: int) -> np.ndarray:
+    """Return the stable rank relative to its start at a step, for every sigma and seed."""
+    return np.concatenate([relative_rank(sweep, sigma, step) for sigma in scales(sweep)])
+
+
+def loss_fallen(sweep: Recording, sigma: float, step: int) -> float:
+    """Return the largest share of its initial loss, over the seeds, that a run has lost after some steps."""
+    return float(np.nanmax(1 - at(sweep, sigma, step, "loss") / at(sweep, sigma, 0, "loss")))
+
+
+def final(sweep: Recording, sigma: float, name: str) -> np.ndarray:
+    """Return a run's last ``loss``, ``train_error`` or ``stable_rank``, or its ``test_error``, for each seed; nan if it diverged."""
+    last = sweep.configuration["steps"]
+    return over_seeds(sweep, sigma, lambda run: run[name] if name == "test_error" else run[name][last])
+
+
+def first_step(sweep: Recording, sigma: float, name: str, below: float) -> np.ndarray:
+    """Return, for each seed, the first step at which ``name`` is below a value; nan if it never was."""
+
+    def first(run: dict[str, Any]) -> float:
+        hits = np.flatnonzero(np.array(run[name]) < below)
+        return float(hits[0]) if len(hits) else np.nan
+
+    return over_seeds(sweep, sigma, first)
+
+
+def lowest(sweep: Recording, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return, for each seed, the least stable rank of W along the run and the step that has it."""
+    return (
+        over_seeds(sweep, sigma, lambda run: min(run["stable_rank"])),
+        over_seeds(sweep, sigma, lambda run: int(np.argmin(run["stable_rank"]))),
+    )
+
+
+def agreement(sweep: Recording, sigma: float, other: float, tolerance: float = 0.01) -> int:
+    """Return the number of steps for which the relative stable ranks of two scales agree to a relative tolerance, for every seed."""
+    for step in range(1, sweep.configuration["steps"] + 1):
+        one, two = relative_rank(sweep, sigma, step), relative_rank(sweep, other, step)
+        if not (np.abs(one / two - 1) <= tolerance).all():
+            return step - 1
+    return sweep.configuration["steps"]
+
+
+def seconds(sweep: Recording, sigma: float) -> float:
+    """Return the wall-clock seconds of the group that trained the runs of one scale.
+
+    Raises
+    ------
+    ValueError
+        If they were trained in several groups, or together with other scales.
+    """
+    groups = [group for group in sweep.groups if sigma in {member["sigma"] for member in group["members"]}]
+    if len(groups) != 1 or {member["sigma"] for member in groups[0]["members"]} != {sigma}:
+        raise ValueError(f"sigma = {sigma}: its runs are not one group of their own")
+    return groups[0]["seconds"]
