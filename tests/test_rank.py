@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from implicit_bias.margin import p_orthogonality
 from implicit_bias.network import loss_gradient
@@ -23,21 +23,18 @@ from implicit_bias.rank import (
     stable_rank,
 )
 
-SETTINGS = settings(deadline=None, max_examples=60)
 ROUNDING = 1e-12
 """A singular value has an error of about (m+d) units of rounding of the largest one: 1e-14 at these sizes."""
 
 seeds = st.integers(0, 2**32 - 1)
 
 
-@SETTINGS
 @given(seed=seeds, m=st.integers(1, 8), d=st.integers(1, 8))
 def test_stable_rank_is_its_definition(seed, m, d):
     W = np.random.default_rng(seed).standard_normal((m, d))
     assert stable_rank(W) == pytest.approx(np.sum(W**2) / np.linalg.norm(W, 2) ** 2, rel=ROUNDING)
 
 
-@SETTINGS
 @given(seed=seeds, m=st.integers(1, 8), d=st.integers(1, 8), rank=st.integers(1, 8))
 def test_stable_rank_is_between_one_and_the_rank(seed, m, d, rank):
     rng = np.random.default_rng(seed)
@@ -164,7 +161,6 @@ def test_gaussian_spread_refuses_slopes(gamma):
         gaussian_gradient_rank([1.0], gamma)
 
 
-@SETTINGS
 @given(n=st.integers(1, 30), gamma=st.floats(0.01, 1), size=st.sampled_from([1e-200, 1.0, 1e200]))
 def test_gaussian_gradient_rank_of_equal_weights(n, gamma, size):
     mean, spread = ((1 + gamma) / 2) ** 2, ((1 - gamma) / 2) ** 2
@@ -192,7 +188,6 @@ def test_extremal_network_is_regular(active, n):
     assert activation_spread(X, W, 0.3).active == pytest.approx(np.full(n, active / n))
 
 
-@SETTINGS
 @given(seed=seeds, n=st.integers(1, 12), extra=st.integers(0, 5), theta=st.floats(0, 0.999))
 def test_nearly_orthogonal_samples_have_the_defect_asked_for(seed, n, extra, theta):
     X = nearly_orthogonal_samples(n, n + extra, theta, np.random.default_rng(seed))
@@ -200,7 +195,6 @@ def test_nearly_orthogonal_samples_have_the_defect_asked_for(seed, n, extra, the
     assert orthogonality_defect(X) == pytest.approx(theta if n > 1 else 0.0, abs=1e-13)
 
 
-@SETTINGS
 @given(seed=seeds, n=st.integers(2, 6), scale=st.sampled_from([1e-150, 1.0, 1e150]))
 def test_defect_is_what_p_orthogonality_says(seed, n, scale):
     X = np.random.default_rng(seed).standard_normal((n, n + 3))

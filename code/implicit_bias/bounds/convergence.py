@@ -1,32 +1,50 @@
-"""The constants and step counts of Problem 1: convergence of gradient descent."""
+"""The constants and step counts of Problem 1: convergence of gradient descent.
+
+In every function, and a ``ValueError`` names the one that is not so:
+
+eps : float
+    Target ε, in (0, 1) unless something else is said.
+alpha : float
+    Step size α, positive.
+c : float
+    Margin constant, in (0, 1]: `margin_constant`.
+norm0, norm : float
+    ``‖W^{(0)}‖_F`` and ``F_t = ‖W^{(t)}‖_F``, at least 0.
+g_hat : float
+    ``Ĝ(W^{(t)})``, in [0, 1]; less than 1 for `norm_growth_sharp`.
+n : int
+    Number of samples, at least 1.
+steps : int
+    Number of steps ``T``, at least 1.
+"""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import wrightomega
 
-
-def _positive(**values: float) -> None:
-    for name, value in values.items():
-        if not 0 < value < np.inf:
-            raise ValueError(f"{name} = {value}: a finite positive number is needed")
+from .. import checks
+from ..checks import Array
 
 
-def _check_rate(alpha: float, c: float, norm0: float) -> None:
-    _positive(alpha=alpha)
-    if not 0 < c <= 1:
-        raise ValueError(f"c = {c}: a margin constant in (0, 1] is needed")
-    if not 0 <= norm0 < np.inf:
-        raise ValueError(f"norm0 = {norm0}: the norm of W0 must be finite and at least 0")
+def _check_rate(alpha: float, c: float, norm0: float = 0.0) -> None:
+    checks.within("(0, 1e100)", alpha=alpha)
+    checks.within("(0, 1]", c=c)
+    checks.within("[0, 1e100)", norm0=norm0)
+    if not alpha * c**2 > 1e-290:
+        raise ValueError(f"alpha = {alpha}, c = {c}: alpha c^2 is too small for float64")
 
 
-def _check_target(eps: float) -> None:
-    if not 0 < eps < 1:
-        raise ValueError(f"eps = {eps}: a target in (0, 1) is needed")
+def _whole_steps(*terms: tuple[float, float]) -> int:
+    """Return the least whole number of at least 1 and of at least the sum of the quotients."""
+    if not all(below > 0 and above / below < 1e300 for above, below in terms):
+        counted = " + ".join(f"{above:g}/{below:g}" for above, below in terms)
+        raise ValueError(f"{counted} steps are more than float64 can count")
+    return max(1, math.ceil(sum(above / below for above, below in terms)))
 
 
 def smoothness_constant() -> float:
@@ -42,30 +60,30 @@ def margin_constant(gamma: float, v: ArrayLike) -> float:
     gamma : float
         Slope, in (0, 1].
     v : array_like, shape (d,)
-        Any vector with ``y_i ⟨v, x_i⟩ ≥ 1`` for all ``i``. The max-margin vector gives the largest constant,
-        which no other ``V`` of norm 1 improves.
+        Any vector with ``y_i ⟨v, x_i⟩ ≥ 1`` for all ``i``, so ``‖v‖ ≥ 1`` for data in the unit ball. The max-margin
+        vector gives the largest constant, which no other ``V`` of norm 1 improves.
 
-    Raises
-    ------
-    ValueError
-        If γ is outside (0, 1], or ``‖v‖ < 1``, which data in the unit ball forbid.
+    Examples
+    --------
+    >>> margin_constant(0.5, [2.0, 0.0])
+    0.25
     """
-    if not 0 < gamma <= 1:
-        raise ValueError(f"gamma = {gamma}: the slope must lie in (0, 1]")
-    norm = float(np.linalg.norm(np.asarray(v, dtype=np.float64)))
+    checks.within("(0, 1]", gamma=gamma)
+    norm = float(np.linalg.norm(checks.array("v", v, "d")))
     if not 1 - 1e-9 <= norm < np.inf:
         raise ValueError(f"‖v‖ = {norm}: a separator of data in the unit ball has norm at least 1")
     return gamma / max(norm, 1.0)
 
 
 def tangent_height(shift: float) -> float:
-    """Return ``ω(s) = max_z g(z)(z - s) = W₀(e^{-1-s})``, attained at ``z = s + 1 + ω(s)`` (`lem-tangent`).
+    """Return ``ω(s) = max_z g(z)(z - s) = W₀(e^{-1-s})``, attained at ``z = s + 1 + ω(s)``, any real s (`lem-tangent`).
 
-    Parameters
-    ----------
-    shift : float
-        Any real ``s``.
+    Examples
+    --------
+    >>> round(tangent_height(-1.0), 6)
+    0.567143
     """
+    checks.within("(-inf, inf)", shift=shift)
     return float(np.real(wrightomega(-1.0 - shift)))
 
 
@@ -74,45 +92,36 @@ def kappa() -> float:
     return tangent_height(0.0)
 
 
-def margin_gain(g_value: ArrayLike) -> NDArray[np.float64]:
-    """Return ``ψ(g) = g log((1-g)/g)``, which is ``g(z) z`` written through ``g = g(z)`` (`lem-tangent`).
+def margin_gain(g_value: ArrayLike) -> Array:
+    """Return ``ψ(g) = g log((1-g)/g)``, which is ``g(z) z`` written through ``g = g(z)`` in [0, 1) (`lem-tangent`).
 
-    Parameters
-    ----------
-    g_value : array_like
-        Numbers in (0, 1).
+    Examples
+    --------
+    >>> margin_gain([0.5]).tolist()
+    [0.0]
     """
-    value = np.asarray(g_value, dtype=np.float64)
-    return value * (np.log1p(-value) - np.log(value))
+    (value,) = checks.numbers_within("[0, 1)", g_value=g_value)
+    logarithm = np.log(np.where(value > 0, value, 1.0))  # g log g is 0 at 0
+    return np.asarray(value * (np.log1p(-value) - logarithm))
 
 
 def norm_growth(norm: float, alpha: float, g_hat: float) -> float:
-    """Return ``F² + 2ακ + α² Ĝ²``, which ``F_{t+1}²`` cannot exceed (`thm-norm-growth`, second bound).
-
-    Parameters
-    ----------
-    norm : float
-        ``F_t = ‖W^{(t)}‖_F``.
-    alpha : float
-        Step size, positive.
-    g_hat : float
-        ``Ĝ(W^{(t)})``, in (0, 1).
-    """
+    """Return ``F² + 2ακ + α²Ĝ²``, which ``F_{t+1}²`` cannot exceed (`thm-norm-growth`, second bound)."""
+    _check_rate(alpha, 1.0, norm)
+    checks.within("[0, 1]", g_hat=g_hat)
     return norm**2 + 2 * alpha * kappa() + (alpha * g_hat) ** 2
 
 
 def norm_growth_sharp(norm: float, alpha: float, g_hat: float) -> float:
-    """Return ``F² + 2α ψ(Ĝ) + α² Ĝ²``, which ``F_{t+1}²`` cannot exceed (`thm-norm-growth`, first bound)."""
+    """Return ``F² + 2αψ(Ĝ) + α²Ĝ²``, which ``F_{t+1}²`` cannot exceed (`thm-norm-growth`, first bound)."""
+    _check_rate(alpha, 1.0, norm)
     return norm**2 + 2 * alpha * float(margin_gain(g_hat)) + (alpha * g_hat) ** 2
 
 
 def norm_growth_homework(norm: float, alpha: float) -> float:
     """Return ``F² + 2α + α²``, the homework's bound on ``F_{t+1}²`` (`thm-norm-growth`, third bound)."""
+    _check_rate(alpha, 1.0, norm)
     return norm**2 + 2 * alpha + alpha**2
-
-
-def _whole_steps(value: float) -> int:
-    return max(1, math.ceil(value))
 
 
 def steps_first_rate(eps: float, alpha: float, c: float, norm0: float = 0.0) -> int:
@@ -120,50 +129,57 @@ def steps_first_rate(eps: float, alpha: float, c: float, norm0: float = 0.0) -> 
 
     Then the mean of ``Ĝ(W^{(t)})`` over ``t = 0, …, T-1`` is at most ε.
 
-    Parameters
-    ----------
-    eps : float
-        Target ε, in (0, 1).
-    alpha : float
-        Step size, positive.
-    c : float
-        Margin constant, in (0, 1]; see `margin_constant`.
-    norm0 : float
-        ``‖W^{(0)}‖_F``.
+    Examples
+    --------
+    >>> steps_first_rate(eps=0.1, alpha=1.0, c=0.5)
+    263
     """
-    _check_target(eps)
+    checks.within("(0, 1)", eps=eps)
     _check_rate(alpha, c, norm0)
-    return _whole_steps(2 * kappa() / (alpha * c**2 * eps**2) + 1 / (c**2 * eps) + 2 * norm0 / (alpha * c * eps))
+    return _whole_steps((2 * kappa(), alpha * c**2 * eps**2), (1, c**2 * eps), (2 * norm0, alpha * c * eps))
 
 
 def steps_homework(eps: float, alpha: float, c: float, norm0: float = 0.0) -> int:
-    """Return the least whole ``T ≥ (2+α)/(αc²ε²) + 2‖W^{(0)}‖_F/(αcε)`` (after `thm-first-rate`).
+    """Return the least whole ``T ≥ (2+α)/(αc²ε²) + 2‖W^{(0)}‖_F/(αcε)``, after `thm-first-rate`.
 
-    This is what the homework's own norm bound gives; the arguments are those of `steps_first_rate`.
+    This is what the homework's own norm bound gives.
+
+    Examples
+    --------
+    >>> steps_homework(eps=0.1, alpha=1.0, c=0.5)
+    1200
     """
-    _check_target(eps)
+    checks.within("(0, 1)", eps=eps)
     _check_rate(alpha, c, norm0)
-    return _whole_steps((2 + alpha) / (alpha * c**2 * eps**2) + 2 * norm0 / (alpha * c * eps))
+    return _whole_steps((2 + alpha, alpha * c**2 * eps**2), (2 * norm0, alpha * c * eps))
 
 
 def steps_fast_rate(eps: float, alpha: float, c: float, norm0: float = 0.0) -> int:
     """Return the least whole ``T ≥ (2 log⁺((1-ε)/ε) + α + 2c‖W^{(0)}‖_F)/(αc²ε)`` (`thm-fast-rate`).
 
-    Then the mean of ``Ĝ(W^{(t)})`` over ``t = 0, …, T-1`` is at most ε. The arguments are those of
-    `steps_first_rate`.
+    Then the mean of ``Ĝ(W^{(t)})`` over ``t = 0, …, T-1`` is at most ε.
+
+    Examples
+    --------
+    >>> steps_fast_rate(eps=0.1, alpha=1.0, c=0.5)
+    216
     """
-    _check_target(eps)
+    checks.within("(0, 1)", eps=eps)
     _check_rate(alpha, c, norm0)
-    logarithm = max(0.0, math.log1p(-eps) - math.log(eps))
-    return _whole_steps((2 * logarithm + alpha + 2 * c * norm0) / (alpha * c**2 * eps))
+    return _whole_steps((2 * _log_odds(eps) + alpha + 2 * c * norm0, alpha * c**2 * eps))
+
+
+def _log_odds(value: float) -> float:
+    """Return ``log⁺((1-G)/G)``, for G in (0, 1]."""
+    return max(0.0, math.log1p(-value) - math.log(value)) if value < 1 else 0.0
 
 
 def first_rate(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
     """Return the bound of `thm-first-rate` on the mean of ``Ĝ`` over the first ``steps`` iterates.
 
-    It is ``(Q + √(Q² + 2αc²κT))/(αc²T)`` with ``Q = α/2 + c‖W^{(0)}‖_F`` and ``T = steps ≥ 1``.
+    It is ``(Q + √(Q² + 2αc²κT))/(αc²T)`` with ``Q = α/2 + c‖W^{(0)}‖_F``.
     """
-    _positive(steps=steps)
+    checks.whole(1, steps=steps)
     _check_rate(alpha, c, norm0)
     q = alpha / 2 + c * norm0
     return (q + math.sqrt(q**2 + 2 * alpha * c**2 * kappa() * steps)) / (alpha * c**2 * steps)
@@ -172,103 +188,88 @@ def first_rate(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
 def fast_rate(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
     """Return the bound of `thm-fast-rate` on the mean of ``Ĝ`` over the first ``steps`` iterates.
 
-    It is the only solution ``G`` of ``αc²TG = 2 log⁺((1-G)/G) + α + 2c‖W^{(0)}‖_F``, with ``T = steps ≥ 1``;
-    1 where that solution exceeds 1.
+    It is the only solution ``G`` of ``αc²TG = 2 log⁺((1-G)/G) + α + 2c‖W^{(0)}‖_F``; 1 where that solution exceeds 1.
+
+    Examples
+    --------
+    >>> fast_rate(216, alpha=1.0, c=0.5) <= 0.1 <= fast_rate(215, alpha=1.0, c=0.5)
+    True
     """
-    _positive(steps=steps)
+    checks.whole(1, steps=steps)
     _check_rate(alpha, c, norm0)
 
     def excess(value: float) -> float:
-        logarithm = max(0.0, math.log1p(-value) - math.log(value)) if value < 1 else 0.0
-        return alpha * c**2 * steps * value - 2 * logarithm - alpha - 2 * c * norm0
+        return alpha * c**2 * steps * value - 2 * _log_odds(value) - alpha - 2 * c * norm0
 
-    return 1.0 if excess(1.0) <= 0 else float(brentq(excess, 1e-300, 1.0, xtol=1e-300, rtol=1e-14))
+    return 1.0 if excess(1.0) <= 0 else float(brentq(excess, 1e-300, 1.0, xtol=1e-300, rtol=1e-14, maxiter=5000))
 
 
 def steps_lower_bound(eps: float, alpha: float, c: float = 1.0) -> float:
     """Return ``(1/ε - 1 - e^{αc/2})/(αc²e^{αc²/2})``: no earlier ``t`` has ``Ĝ ≤ ε`` on the data of `prp-lower-bound`.
 
-    Parameters
-    ----------
-    eps : float
-        Target ε, in (0, 1).
-    alpha : float
-        Step size, positive.
-    c : float
-        Margin constant of the single sample, in (0, 1].
+    Its single sample has the margin constant ``c``; ``αc`` is at most 1,000.
+
+    Examples
+    --------
+    >>> round(steps_lower_bound(eps=0.01, alpha=1.0), 4)
+    59.0465
     """
-    _check_target(eps)
-    _check_rate(alpha, c, 0.0)
+    checks.within("(0, 1)", eps=eps)
+    _check_rate(alpha, c)
+    if alpha * c > 1000:
+        raise ValueError(f"alpha = {alpha}, c = {c}: alpha c of at most 1000 is needed")
     return (1 / eps - 1 - math.exp(alpha * c / 2)) / (alpha * c**2 * math.exp(alpha * c**2 / 2))
 
 
 def loss_bound(g_hat: float, n: int) -> float:
-    """Return ``-(1/n) log(1 - nĜ)``, which ``L̂`` cannot exceed where ``Ĝ < 1/n`` (`thm-loss`); else infinity.
-
-    Parameters
-    ----------
-    g_hat : float
-        ``Ĝ(W)``, in (0, 1).
-    n : int
-        Number of samples.
-    """
+    """Return ``-(1/n) log(1 - nĜ)``, which ``L̂`` cannot exceed where ``Ĝ < 1/n`` (`thm-loss`); else infinity."""
+    checks.within("[0, 1]", g_hat=g_hat)
+    checks.whole(1, n=n)
     return -math.log1p(-n * g_hat) / n if n * g_hat < 1 else math.inf
 
 
 def loss_target(eps: float, n: int) -> float:
-    """Return ``ε' = (1 - e^{-nε})/n``: where ``Ĝ ≤ ε'``, ``L̂ ≤ ε`` (`thm-loss`).
+    """Return ``ε' = (1 - e^{-nε})/n``, for positive ε: where ``Ĝ ≤ ε'``, ``L̂ ≤ ε`` (`thm-loss`).
 
-    Parameters
-    ----------
-    eps : float
-        Target of the loss, positive.
-    n : int
-        Number of samples, positive.
+    Examples
+    --------
+    >>> round(loss_target(eps=0.1, n=10), 6)
+    0.063212
     """
-    _positive(eps=eps, n=n)
+    checks.within("(0, inf)", eps=eps)
+    checks.whole(1, n=n)
     return -math.expm1(-n * eps) / n
 
 
 def loss_target_simple(eps: float, n: int) -> float:
-    """Return ``min{ε/(2 log 2), 1/(2n)}``, never more than `loss_target` (`cor-loss-simple`)."""
-    _positive(eps=eps, n=n)
+    """Return ``min{ε/(2 log 2), 1/(2n)}``, for positive ε; never more than `loss_target` (`cor-loss-simple`)."""
+    checks.within("(0, inf)", eps=eps)
+    checks.whole(1, n=n)
     return min(eps / (2 * math.log(2)), 1 / (2 * n))
 
 
 def steps_to_loss(eps: float, n: int, alpha: float, c: float, norm0: float = 0.0) -> int:
-    """Return a ``T`` with ``L̂(W^{(t)}) ≤ ε`` for some ``t < T``: `steps_fast_rate` at `loss_target`.
-
-    The theorem is `thm-loss-steps`; the arguments are those of `loss_target` and `steps_fast_rate`.
-    """
+    """Return a ``T`` with ``L̂(W^{(t)}) ≤ ε`` for a ``t < T``: `steps_fast_rate` at `loss_target` (`thm-loss-steps`)."""
     return steps_fast_rate(loss_target(eps, n), alpha, c, norm0)
 
 
 def steps_to_loss_free_of_n(eps: float, alpha: float, c: float, norm0: float = 0.0) -> int:
-    """Return the least whole ``T ≥ (c‖W^{(0)}‖_F + log(2/ε) + α/2)²/(αc²ε)`` (`prp-loss-free-of-n`).
+    """Return the least whole ``T ≥ (c‖W^{(0)}‖_F + log(2/ε) + α/2)²/(αc²ε)``, ε in (0, 2] (`prp-loss-free-of-n`).
 
     Then the mean of ``L̂(W^{(t)})`` over ``t = 0, …, T-1`` is at most ε, whatever the number of samples.
-
-    Parameters
-    ----------
-    eps : float
-        Target of the loss, in (0, 2].
-    alpha, c, norm0 : float
-        As in `steps_first_rate`.
     """
+    checks.within("(0, 2]", eps=eps)
     _check_rate(alpha, c, norm0)
-    if not 0 < eps <= 2:
-        raise ValueError(f"eps = {eps}: a target in (0, 2] is needed")
-    return _whole_steps((c * norm0 + math.log(2 / eps) + alpha / 2) ** 2 / (alpha * c**2 * eps))
+    return _whole_steps(((c * norm0 + math.log(2 / eps) + alpha / 2) ** 2, alpha * c**2 * eps))
 
 
 def mean_loss(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
     """Return the bound of `prp-loss-free-of-n` on the mean of ``L̂`` over the first ``steps`` iterates.
 
-    It is the least value, over ``λ ≥ -α/2``, of the convex ``ℓ(λ) + (c‖W^{(0)}‖_F + λ + α/2)²/(2αc²T)`` with
-    ``T = steps ≥ 1``. For α < 8, and at γ = 1 or if all ``y_i a_j > 0``, it bounds the last of these losses as
-    well (`prp-last-iterate`).
+    It is the least value, over ``λ ≥ -α/2``, of the convex ``ℓ(λ) + (c‖W^{(0)}‖_F + λ + α/2)²/(2αc²T)``. For α < 8,
+    and at γ = 1 or if all ``y_i a_j > 0``, it bounds the last of these losses as well (`prp-last-iterate`).
     """
-    _positive(steps=steps)
+    checks.whole(1, steps=steps)
     _check_rate(alpha, c, norm0)
     weight = alpha * c**2 * steps
 
@@ -276,22 +277,21 @@ def mean_loss(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
         return (c * norm0 + shift + alpha / 2) / weight - math.exp(-np.logaddexp(0.0, shift))
 
     least = -alpha / 2
-    best = least if slope(least) >= 0 else brentq(slope, least, max(weight, least + 1.0))
+    best = least if slope(least) >= 0 else brentq(slope, least, max(weight, least + 1.0), maxiter=5000)
     return float(np.logaddexp(0.0, -best)) + (c * norm0 + best + alpha / 2) ** 2 / (2 * weight)
 
 
 def last_iterate_loss(steps: int, alpha: float, c: float) -> float:
-    """Return ``(2 log 2)²/(α(1 - α/8)c²T)`` with ``T = steps ≥ 1`` (`prp-last-iterate`).
+    """Return ``(2 log 2)²/(α(1 - α/8)c²T)``, for α in (0, 8) (`prp-last-iterate`).
 
     At γ = 1, or if all ``y_i a_j > 0``, it bounds the loss ``T`` steps after it was at most ``(log 2)/n``.
 
-    Raises
-    ------
-    ValueError
-        If α is outside (0, 8), or another argument out of its range.
+    Examples
+    --------
+    >>> round(last_iterate_loss(steps=10, alpha=4.0, c=1.0), 6)
+    0.096091
     """
-    _positive(steps=steps)
-    _check_rate(alpha, c, 0.0)
-    if not alpha < 8:
-        raise ValueError(f"alpha = {alpha}: a step size below 8 is needed")
+    checks.whole(1, steps=steps)
+    checks.within("(0, 8)", alpha=alpha)
+    _check_rate(alpha, c)
     return (2 * math.log(2)) ** 2 / (alpha * (1 - alpha / 8) * c**2 * steps)
