@@ -1,86 +1,149 @@
-"""Build the book where there is no Quarto: ``python code/book [--to html|pdf|all] [--output-dir _book]``.
+"""Build the book where there is no Quarto: ``python code/book [--to html|pdf] [--output-dir _book]``.
 
 Run it in the folder of ``_quarto.yml``. The new book replaces the old one only when it is whole; after an error,
-which names the file and the line, the old one is as it was and the exit status is 1.
+which names the file and the label or the first words, the old one is as it was and the exit status is 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
+import fcntl
+import os
 import shutil
+import subprocess
 import sys
-import tempfile
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from tqdm import tqdm
-
-from chunks import chapter_markdown
-from configuration import Book, BookError, read_book
-from render import number, parse, write_html, write_pdf
-from sources import Source, read_sources
+from book import Book, BookError, number, read_book, write_html, write_pdf
+from chunks import Run
 
 KERNELS = 2
 """Chapters run at a time."""
 
+MARK = ".built-by-code-book"
+"""Stands in each folder that a build made; no other folder is ever replaced, but for Quarto's, see `refuse`."""
 
-def build(book: Book, formats: tuple[str, ...], output: Path) -> None:
-    """Build ``formats`` into the folder ``output``, which keeps what it has of other formats."""
-    sources = read_sources(book)
-    with tempfile.TemporaryDirectory() as folder:
-        figures = Path(folder)
 
-        def run(source: Source) -> dict:
-            return parse(book, *chapter_markdown(book, source, figures))
+def _git(root: Path, *arguments: str) -> bool:
+    """Return whether git is there and says yes."""
+    try:
+        return subprocess.run(["git", *arguments], cwd=root, capture_output=True).returncode == 0
+    except OSError:
+        return False
 
-        with ThreadPoolExecutor(KERNELS) as pool:
-            runs = [pool.submit(run, source) for source in sources]
-            try:
-                for done in tqdm(as_completed(runs), total=len(runs), desc="chapters", unit="chapter"):
-                    done.result()
-            except BookError:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-        chapters = [done.result() for done in runs]
+
+def refuse(book: Book, output: Path) -> None:
+    """Refuse an output folder that a build did not make: it must be absent, empty or marked.
+
+    Quarto leaves no mark. What it built is known by its files in the folder that ``_quarto.yml`` names, where git
+    ignores that folder: there, nobody keeps anything. Without git, such a folder is refused.
+
+    Raises
+    ------
+    BookError
+        If the folder may hold something else than a built book.
+    """
+    root = book.root.resolve()
+    if output == root or output in root.parents:
+        raise BookError(f"{output}: the book would replace the project")
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return
+    if not output.is_dir() or _git(root, "ls-files", "--error-unmatch", "--", str(output)):
+        raise BookError(f"{output}: it is a file, or git tracks what is in it; name another folder")
+    built = any((output / name).is_file() for name in ("index.html", book.pdf_name))
+    quartos = built and output == (root / book.output).resolve() and _git(root, "check-ignore", "-q", str(output))
+    if not quartos and not (output / MARK).is_file():
+        raise BookError(f"{output}: this builder did not make it; delete it, or name another folder")
+
+
+@contextmanager
+def workshop(output: Path) -> Iterator[Path]:
+    """Make a folder beside ``output`` to build in; another build of the same project waits until it is deleted."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    folder, lock = output.with_name(f".{output.name}-building"), os.open(output.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # which ends with this process, however that ends
+        if (folder / MARK).is_file():  # a build was killed
+            if (folder / "old").exists() and not output.exists():
+                (folder / "old").rename(output)
+            shutil.rmtree(folder)
+        folder.mkdir()
+        (folder / MARK).touch()
+        yield folder
+        shutil.rmtree(folder)
+    except BaseException:
+        if (folder / MARK).is_file():
+            shutil.rmtree(folder)
+        raise
+    finally:
+        os.close(lock)
+
+
+def replace(book: Book, output: Path, new: Path, formats: list[str]) -> None:
+    """Put the folder ``new`` in the place of ``output``, with what that has of the format that was not built."""
+    (new / MARK).touch()
+    if formats == ["html"] and (output / book.pdf_name).is_file():
+        shutil.copy2(output / book.pdf_name, new)
+    if formats == ["pdf"] and output.is_dir():
+        shutil.copytree(output, new, dirs_exist_ok=True, ignore=shutil.ignore_patterns(book.pdf_name))
+    old = new.with_name("old")
+    if output.exists():
+        output.rename(old)
+    try:
+        new.rename(output)
+    except BaseException:
+        old.rename(output)
+        raise
+
+
+async def run_all(book: Book, to: Path, live: bool) -> None:
+    """Write the chapters as plain Markdown to the folder ``to``; code runs if this is ``live``."""
+    run, free = Run(book, to, live), asyncio.Semaphore(KERNELS)
+
+    async def one(file: str) -> None:
+        async with free:
+            await run.chapter(file)
+        if live:
+            print(f"ran {file}", file=sys.stderr)
+
+    await asyncio.gather(*(one(chapter.file) for chapter in book.chapters))
+
+
+def build(root: Path, formats: list[str], folder: str | None) -> Path:
+    """Build ``formats`` of the book in ``root`` and return the output folder."""
+    book = read_book(root)
+    output = (root / (folder or book.output)).resolve()
+    refuse(book, output)
+    with workshop(output) as work:
+        asyncio.run(run_all(book, work / "dry", live=False))
+        number(book, work / "dry")  # what is wrong with the text shows before minutes of code
+        asyncio.run(run_all(book, work / "live", live=True))
         if "html" in formats:
-            tree, _ = number(book, chapters, "html")
-            write_html(book, tree, figures, output, book.offers_pdf and ("pdf" in formats or (output / book.pdf_name).exists()))
+            write_html(book, work / "live", work / "new")
         if "pdf" in formats:
-            tree, _ = number(book, chapters, "latex")
-            write_pdf(book, tree, figures, output)
-
-
-def replace(old: Path, new: Path) -> None:
-    """Put the folder ``new`` in the place of ``old``."""
-    aside = new.with_name(new.name + ".old")
-    if old.exists():
-        old.rename(aside)
-    new.rename(old)
-    shutil.rmtree(aside, ignore_errors=True)
+            write_pdf(book, work / "live", work / "new")
+        refuse(book, output)
+        replace(book, output, work / "new", formats)
+    return output
 
 
 def main() -> int:
+    """Run the command line and return the exit status."""
     parser = argparse.ArgumentParser(prog="python code/book", description="Build the book without Quarto.")
-    parser.add_argument("--to", choices=("html", "pdf", "all"), default="all")
+    parser.add_argument("--to", choices=("html", "pdf"), help="default: both")
     parser.add_argument("--output-dir", help="default: the one of _quarto.yml, or _book")
     options = parser.parse_args()
-    formats = ("html", "pdf") if options.to == "all" else (options.to,)
     try:
-        book = read_book(Path.cwd())
-        output = book.root / (options.output_dir or book.output_dir)
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.parent) as folder:
-            new = Path(folder) / output.name
-            if len(formats) == 1 and output.is_dir():
-                shutil.copytree(output, new)
-            else:
-                new.mkdir()
-            build(book, formats, new)
-            replace(output, new)
-    except BookError as error:
+        print(f"built {build(Path.cwd(), [options.to] if options.to else ['html', 'pdf'], options.output_dir)}")
+    except (BookError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"built {output}")
+    except KeyboardInterrupt:
+        print("interrupted; the book is as it was", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -1,32 +1,38 @@
-"""Run a chapter's chunks and inline expressions in one fresh kernel and return the chapter as Markdown."""
+"""Make plain Markdown of a chapter: put in what it includes, run its code, put in what the code shows."""
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import base64
-import contextlib
 import re
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import nbformat
-from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from configuration import Book, BookError
-from sources import INLINE, Chunk, Source
+from book import Book, BookError, read_text, read_yaml
 
-FIGURES_IN_BOTH_FORMATS = """\
-import matplotlib_inline.backend_inline
-matplotlib_inline.backend_inline.set_matplotlib_formats("svg", "pdf")
-"""
+TIME_LIMIT = 600
+"""Seconds that a chunk may run."""
 
-Place = tuple[str, int]
+INCLUDE = re.compile(r"^[ \t]*\{\{< *include +(\S+) *>\}\}[ \t]*$", re.M)
+# A block of code, whatever its language, or inline code: what stands inside one block is nothing else.
+CODE = re.compile(
+    r"^(?P<fence>[ \t]*(?P<mark>`{3,}|~{3,}))[ \t]*(?P<info>[^\n`]*)\n(?P<body>.*?)^[ \t]*(?P=mark)[`~]*[ \t]*$"
+    r"|(?<!`)`\{(?P<language>\w+)\}(?P<expression>[^`]*)`",
+    re.M | re.S,
+)
+OPTIONS = {"label", "fig-cap", "fig-alt", "tbl-cap", "echo", "include", "warning"}
+BOTH_FORMATS = "from matplotlib_inline import backend_inline as _b; _b.set_matplotlib_formats('svg', 'pdf'); del _b"
 
 
-class _ThisInterpreter(KernelSpecManager):
+class _ThisPython(KernelSpecManager):
     """The kernel is the interpreter that builds the book, whatever kernels are installed."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
@@ -34,156 +40,156 @@ class _ThisInterpreter(KernelSpecManager):
         return KernelSpec(argv=command, display_name="Python", language="python")
 
 
-class _Kernel:
-    """Runs code, and turns a failure into an error at the place of that code."""
+class Kernel:
+    """A fresh interpreter for one chapter, started when the first code asks for it."""
 
     def __init__(self, root: Path) -> None:
-        notebook = nbformat.v4.new_notebook()
-        manager = AsyncKernelManager(kernel_spec_manager=_ThisInterpreter())
-        self.client = NotebookClient(notebook, km=manager, timeout=None, resources={"metadata": {"path": str(root)}})
+        manager = AsyncKernelManager(kernel_spec_manager=_ThisPython())
+        place = {"metadata": {"path": str(root)}}
+        self.client = NotebookClient(nbformat.v4.new_notebook(), km=manager, timeout=TIME_LIMIT, resources=place)
 
-    def run(self, code: str, place: Place) -> list[Any]:
+    async def run(self, code: str, name: str) -> list[Any]:
+        """Run ``code`` and return its outputs; ``name`` says in an error which code it was."""
+        if self.client.kc is None:  # not by setup_kernel(), whose signal handlers would swallow Ctrl-C
+            await self.client.async_start_new_kernel()
+            await self.client.async_start_new_kernel_client()
+            await self.run(BOTH_FORMATS, name)
         cell = nbformat.v4.new_code_cell(code)
         self.client.nb.cells.append(cell)
         try:
-            self.client.execute_cell(cell, len(self.client.nb.cells) - 1)
+            await self.client.async_execute_cell(cell, len(self.client.nb.cells) - 1)
+        except CellTimeoutError:
+            raise BookError(f"{name} took more than {TIME_LIMIT} seconds") from None
         except (CellExecutionError, DeadKernelError) as error:
+            task = asyncio.current_task()
+            if task and task.cancelling():  # which nbclient takes for the kernel's death
+                raise asyncio.CancelledError from None
             trace = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
-            raise BookError(f"{place[0]}:{place[1]}: this code failed\n{trace}") from None
-        return cell.outputs
+            raise BookError(f"{name} failed\n{trace}") from None
+        return list(cell.outputs)
+
+    async def stop(self) -> None:
+        """End the interpreter, if it was started."""
+        if self.client.kc is not None:
+            self.client.kc.stop_channels()
+            await self.client.km.shutdown_kernel(now=True)
+
+
+class Run:
+    """Makes chapters plain Markdown, with their figures, in the folder ``to``.
+
+    If it is not ``live``, no code runs, and stand-ins take the place of what it would show.
+    """
+
+    def __init__(self, book: Book, to: Path, live: bool) -> None:
+        self.book, self.to, self.live = book, to, live
+        self.labels: set[str] = set()
+
+    async def chapter(self, file: str) -> None:
+        """Write a chapter as plain Markdown; code that fails, or shows what a book cannot, is an error."""
+        text, pieces, end = included(self.book, file), [], 0
+        kernel = Kernel(self.book.root)
+        try:
+            for found in CODE.finditer(text):
+                pieces.append(text[end : found.start()])
+                end = found.end()
+                code = re.sub(r"^#\|.*\n", "", found["expression"] or found["body"] or "", flags=re.M).strip()
+                name = f"{file}: the code “{code.splitlines()[0][:60] if code else ''}”"
+                if found["language"] == "python":
+                    pieces.append(_value(await kernel.run(code, name), name) if self.live else "0")
+                elif found["language"] or re.match(r"\{(?!python\}|[.#=])", found["info"]):
+                    raise BookError(f"{name} is of a kind that is not supported")
+                elif found["info"].strip() != "{python}":
+                    pieces.append(found[0])
+                elif found["fence"] != found["mark"]:
+                    raise BookError(f"{name} is an indented chunk")
+                else:
+                    header = "\n".join(re.findall(r"^#\|(.*)", found["body"], re.M))
+                    pieces.append(await self._chunk(file, code, name, read_yaml(header, name), kernel))
+        finally:
+            await kernel.stop()
+        (self.to / file).parent.mkdir(parents=True, exist_ok=True)
+        (self.to / file).write_text("".join([*pieces, text[end:]]), encoding="utf-8")
+
+    async def _chunk(self, file: str, code: str, name: str, given: dict[str, Any], kernel: Kernel) -> str:
+        label = str(given.get("label", ""))
+        name = f"{file}: the chunk {label}" if label else name
+        for key in set(given) - OPTIONS:
+            raise BookError(f"{name}: the option {key} is not supported")
+        if label in self.labels:
+            raise BookError(f"{name}: this label is already defined")
+        for kind in ("fig", "tbl"):
+            if (f"{kind}-cap" in given) != label.startswith(f"{kind}-"):
+                raise BookError(f"{name}: a {kind}-cap needs a label {kind}-… and the label a {kind}-cap")
+        self.labels |= {label} - {""}
+        given["stem"] = f"{PurePosixPath(file).stem}_files/{label or f'figure-{len(code)}'}"
+        options = {"echo": True, "include": True, "warning": True} | self.book.groups["execute"] | given
+        fold = {True: ' fold="yes"', "show": ' fold="show"'}.get(self.book.get("html", "code-fold", False), "")
+        blocks = [_block(code, f".python{fold}")] if options["echo"] else []
+        if self.live:
+            folder = (self.to / file).parent
+            blocks += [_shown(options, output, folder, name) for output in await kernel.run(code, name)]
+        elif label.startswith(("fig-", "tbl-")):
+            blocks.append(_figure(options) if "fig-cap" in options else _table(options, "| a |\n|---|\n| b |"))
+        return "\n\n".join(["", *blocks, ""]) if options["include"] else ""
+
+
+def included(book: Book, file: str) -> str:
+    """Return a source with the files that it includes; any other shortcode is an error."""
+
+    def content(found: re.Match[str]) -> str:
+        path = found[1][1:] if found[1].startswith("/") else str(PurePosixPath(file).parent / found[1])
+        try:
+            return read_text(book.root, path)
+        except BookError as error:
+            raise BookError(f"{file}: include {found[1]}: {error}") from None
+
+    text = INCLUDE.sub(content, read_text(book.root, file))
+    if shortcode := re.search(r"\{\{<.{0,60}", text):
+        raise BookError(f"{file}: the shortcode {shortcode[0]} is not supported")
+    return text
 
 
 def _block(text: str, attributes: str) -> str:
     fence = "`" * max([3, *(len(run) + 1 for run in re.findall("`+", text))])
-    return f"{fence} {{{attributes}}}\n{text}\n{fence}"
+    return f"{fence} {{{attributes}}}\n{text.rstrip()}\n{fence}"
 
 
-def _inline(kernel: _Kernel, expression: str, place: Place) -> str:
-    outputs = kernel.run(expression.strip(), place)
+def _figure(options: dict[str, Any]) -> str:
+    alt = re.sub(r'(["\\])', r"\\\1", " ".join(str(options.get("fig-alt", "")).split()))
+    label = f"#{options['label']} " if "fig-cap" in options else ""
+    return f'![{" ".join(str(options.get("fig-cap", "")).split())}]({options["stem"]}){{{label}fig-alt="{alt}"}}'
+
+
+def _table(options: dict[str, Any], markdown: str) -> str:
+    caption = " ".join(str(options.get("tbl-cap", "")).split())
+    return f"{markdown.strip()}\n\n: {caption} {{#{options['label']}}}" if caption else markdown
+
+
+def _shown(options: dict[str, Any], output: Any, folder: Path, name: str) -> str:
+    """Return one output as Markdown; a figure is saved as SVG and as PDF, one for each format."""
+    data = output.get("data", {})
+    if output.output_type == "stream":
+        hidden = output.name == "stderr" and not options["warning"]
+        return "" if hidden else _block(output.text, f".cell-output-{output.name}")
+    if "image/svg+xml" in data:
+        stem = folder / options["stem"]
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        stem.with_name(f"{stem.name}.svg").write_text(data["image/svg+xml"], encoding="utf-8")
+        stem.with_name(f"{stem.name}.pdf").write_bytes(base64.b64decode(data["application/pdf"]))
+        return _figure(options)
+    if "text/markdown" in data:
+        return _table(options, data["text/markdown"])
+    if set(data) != {"text/plain"}:
+        raise BookError(f"{name}: an output of type {', '.join(sorted(data))} is not supported")
+    return _block(data["text/plain"], ".cell-output-display")
+
+
+def _value(outputs: list[Any], name: str) -> str:
     data = outputs[-1].get("data", {}) if outputs else {}
     if "text/markdown" in data:
-        return data["text/markdown"]
-    text = data.get("text/plain")
-    if text is None or set(data) - {"text/plain"}:
-        raise BookError(f"{place[0]}:{place[1]}: the inline expression {expression.strip()} has no text as value")
-    if text[0] == text[-1] and text[0] in "'\"":
-        return re.sub(r"([\\`*_{}\[\]()>#+\-.!])", r"\\\1", text[1:-1])
-    return text
-
-
-def _save_figure(data: dict[str, str], stem: Path) -> None:
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    stem.with_name(stem.name + ".svg").write_text(data["image/svg+xml"], encoding="utf-8")
-    stem.with_name(stem.name + ".pdf").write_bytes(base64.b64decode(data["application/pdf"]))
-
-
-def _float(label: str, content: str, caption: str) -> str:
-    # after the word, whatever a caption begins with is read as text, never as a list or a heading
-    words = " ".join(caption.split())
-    return f"::: {{#{label} .float}}\n{content}\n\n::: {{.caption}}\nCaption: {words}\n:::\n:::"
-
-
-def _shown(options: dict[str, Any], outputs: list[Any], folder: Path, stem: str) -> list[str]:
-    """Return a chunk's outputs as Markdown blocks, its figure saved under ``folder / stem``.
-
-    Raises
-    ------
-    ValueError
-        If there is an output that the book cannot show.
-    """
-    label, shown, floats = str(options.get("label", "")), [], 0
-    for output in outputs:
-        data = output.get("data", {})
-        if output.output_type == "stream" and output.name == "stderr":
-            if options["warning"]:
-                shown.append(_block(output.text.rstrip("\n"), ".cell-output-stderr"))
-        elif output.output_type == "stream":
-            text = output.text.rstrip("\n")
-            shown.append(text if options["output"] == "asis" else _block(text, ".cell-output-stdout"))
-        elif "image/svg+xml" in data:
-            if not label.startswith("fig-"):
-                raise ValueError("a figure needs a label fig-… and a fig-cap")
-            floats += 1
-            _save_figure(data, folder / stem)
-            alt = re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(str(options.get("fig-alt", "")).split()))
-            shown.append(_float(label, f"![{alt}]({stem})", options["fig-cap"]))
-        elif "text/markdown" in data:
-            floats += label.startswith("tbl-")
-            table = data["text/markdown"]
-            shown.append(_float(label, table, options["tbl-cap"]) if label.startswith("tbl-") else table)
-        elif set(data) == {"text/plain"}:
-            shown.append(_block(data["text/plain"], ".cell-output-display"))
-        else:
-            raise ValueError(f"an output of type {', '.join(sorted(set(data) - {'text/plain'}))} is not supported")
-    if label.startswith(("fig-", "tbl-")) and floats != 1:
-        raise ValueError(f"the chunk {label} shows {floats} figures or tables instead of one")
-    return shown
-
-
-def _cell(book: Book, chunk: Chunk, outputs: list[Any] | None, folder: Path, stem: str) -> str:
-    """Return a chunk as Markdown: its code, if it is echoed, and what it showed (a stand-in if it was not run)."""
-    options = book.execute | {"code-fold": book.code_fold} | chunk.options
-    if not options["include"]:
-        return ""
-    fold = {True: ' code-fold="hide"', "show": ' code-fold="show"'}.get(options["code-fold"], "")
-    blocks = []
-    if options["echo"]:
-        blocks.append(f"::: {{.cell{fold}}}\n{_block(chunk.code, '.python')}\n:::")
-    if options["output"] and options["eval"]:
-        if outputs is None:
-            label = str(options.get("label", ""))
-            if label.startswith("fig-"):
-                blocks.append(_float(label, "![](none)", options["fig-cap"]))
-            elif label.startswith("tbl-"):
-                blocks.append(_float(label, "| a |\n|---|\n| b |", options["tbl-cap"]))
-        else:
-            blocks += _shown(options, outputs, folder, stem)
-    return "\n\n" + "\n\n".join(blocks) + "\n\n"
-
-
-def chapter_markdown(book: Book, source: Source, folder: Path, run: bool = True) -> tuple[str, list[Place]]:
-    """Return a chapter as plain Pandoc Markdown, and the place in the sources that each of its lines comes from.
-
-    Figures go to ``folder``, each as SVG and as PDF, so that one run serves both formats. Without ``run`` no
-    code is run and stand-ins take the place of what it would show. ``fig-width`` and ``fig-height`` are accepted
-    and change nothing, as in Quarto's Jupyter engine: the size of a figure is its own.
-
-    Raises
-    ------
-    BookError
-        If code fails (with its traceback) or shows something that is not supported.
-    """
-    kernel = _Kernel(book.root) if run else None
-    with contextlib.ExitStack() as stack:
-        if kernel and any(isinstance(part, Chunk) or INLINE.search("\n".join(part.lines)) for part in source.parts):
-            stack.enter_context(kernel.client.setup_kernel(cleanup_kc=True))
-            kernel.run(FIGURES_IN_BOTH_FORMATS, (source.chapter.path.as_posix(), 1))
-        pieces: list[str] = []
-        places: list[Place] = []
-        for count, part in enumerate(source.parts):
-            if isinstance(part, Chunk):
-                evaluate = part.options.get("eval", book.execute["eval"])
-                outputs = [] if kernel else None
-                if kernel and evaluate:
-                    outputs = kernel.run(part.code, part.place)
-                name = part.options.get("label", f"cell-{count}")
-                stem = f"{source.chapter.path.with_suffix('').as_posix()}_files/{name}"
-                try:
-                    piece = _cell(book, part, outputs, folder, stem)
-                except ValueError as error:
-                    raise BookError(f"{part.place[0]}:{part.place[1]}: {error}") from None
-                places += [part.place] * (piece.count("\n") + 1)
-                pieces.append(piece)
-            elif part.lines:
-                text, kept, broken = "\n".join(part.lines), list(part.places), []
-
-                def value(match: re.Match) -> str:
-                    line = text[: match.start()].count("\n")
-                    broken.append((line + 1, line + 1 + match[0].count("\n")))
-                    return _inline(kernel, match[2], part.places[line]).replace("\n", " ") if kernel else "0"
-
-                pieces.append(INLINE.sub(value, text))
-                for start, stop in reversed(broken):  # an expression may be broken over lines, its value is not
-                    del kept[start:stop]
-                places += kept
-    return "\n".join(pieces), places
+        return str(data["text/markdown"])
+    if set(data) != {"text/plain"}:
+        raise BookError(f"{name} has no text as its value")
+    text = str(data["text/plain"])
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", ast.literal_eval(text)) if text[0] in "'\"" else text
