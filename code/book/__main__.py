@@ -54,7 +54,7 @@ def refuse(book: Book, output: Path) -> None:
     if not output.is_dir() or _git(root, "ls-files", "--error-unmatch", "--", str(output)):
         raise BookError(f"{output}: it is a file, or git tracks what is in it; name another folder")
     built = any((output / name).is_file() for name in ("index.html", book.pdf_name))
-    quartos = built and output == (root / book.output).resolve() and _git(root, "check-ignore", "-q", str(output))
+    quartos = built and output == (root / book.get("project", "output-dir", "_book")).resolve() and _git(root, "check-ignore", "-q", str(output))
     if not quartos and not (output / MARK).is_file():
         raise BookError(f"{output}: this builder did not make it; delete it, or name another folder")
 
@@ -109,13 +109,13 @@ async def run_all(book: Book, to: Path, live: bool) -> None:
         if live:
             print(f"ran {file}", file=sys.stderr)
 
-    await asyncio.gather(*(one(chapter.file) for chapter in book.chapters))
+    await asyncio.gather(*(one(file) for file in book.files))
 
 
 def build(root: Path, formats: list[str], folder: str | None) -> Path:
     """Build ``formats`` of the book in ``root`` and return the output folder."""
     book = read_book(root)
-    output = (root / (folder or book.output)).resolve()
+    output = (root / (folder or book.get("project", "output-dir", "_book"))).resolve()
     refuse(book, output)
     with workshop(output) as work:
         asyncio.run(run_all(book, work / "dry", live=False))

@@ -62,11 +62,8 @@ local function section(header)
   end
   if kind_of(header.identifier) == "sec" then
     define(header.identifier, level > 1 and "Section" or chapter.appendix and "Appendix" or "Chapter", number)
-  elseif labels[header.identifier] then -- the same words head a section of another chapter
-    chapter.renamed[header.identifier] = header.identifier .. "-" .. #labels
-    header.identifier = chapter.renamed[header.identifier]
-  else
-    labels[header.identifier] = { file = chapter.file }
+  else -- headings of the same words in two chapters need labels
+    define(header.identifier)
   end
   if number and not latex then
     header.attributes.number = number
@@ -228,16 +225,13 @@ local function references(cite)
   if foreign < #cite.citations then fail("references and citations in the same brackets: " .. words(cite)) end
 end
 
--- Links to other chapters name their source; Pandoc knows the page of every other address in the book.
+-- A link to another chapter names its source; Pandoc knows the page of every other address in the book.
 local function link(a)
   local path, anchor = a.target:match("^([^:#]*%.qmd)(#?.*)$")
-  path = path and pandoc.path.normalize(pandoc.path.join { pandoc.path.directory(chapter.file), path })
-  for _, other in ipairs(path and chapters or {}) do
-    if other.file == path then a.target = latex and (anchor ~= "" and anchor or "#" .. other.id) or other.page .. anchor end
-  end
-  if a.target:match("%.qmd") and path then fail("a link to " .. a.target .. ", which is no chapter") end
-  local renamed = chapter.renamed[a.target:match("^#(.*)$")]
-  a.target = renamed and "#" .. renamed or a.target
+  if not path then return end
+  local other = chapters[pandoc.path.normalize(pandoc.path.join { pandoc.path.directory(chapter.file), path })]
+  if not other then fail("a link to " .. a.target .. ", which is no chapter") return end
+  a.target = latex and (anchor ~= "" and anchor or "#" .. other.id) or other.page .. anchor
   return a
 end
 
@@ -283,9 +277,9 @@ function Pandoc(doc)
   for i, div in ipairs(doc.blocks) do
     local file, first = div.attributes.file, div.content[1]
     local part = doc.meta.parts[file]
-    chapter = { file = file, page = string.format("%03d.html", i), renamed = {}, id = first and first.identifier,
+    chapter = { file = file, page = string.format("%03d.html", i), id = first and first.identifier,
       part = part and pandoc.utils.stringify(part), appendix = doc.meta.appendices[file] }
-    chapters[i] = chapter
+    chapters[i], chapters[file] = chapter, chapter
     if div.attributes.yaml or not (first and first.t == "Header" and first.level == 1) then
       fail("a chapter opens with `# Title`, without YAML")
     end

@@ -8,9 +8,8 @@ import json
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pypandoc
@@ -19,7 +18,7 @@ import yaml
 from offline_mathjax import copy_mathjax
 
 HERE = Path(__file__).parent
-# The keys that are read, or that change nothing but looks or how Quarto itself works; under `format`, all are known.
+# The keys that are read, or that change nothing but looks or how Quarto itself works; in a format, all are known.
 KNOWN = {
     "": "project book bibliography execute format link-citations",
     "project": "type output-dir execute-dir post-render",
@@ -27,7 +26,7 @@ KNOWN = {
     "execute": "echo warning include freeze cache daemon",
     "format": "html pdf",
 }
-LUA = str(HERE / "book.lua")
+LATEX = {"documentclass": "scrreprt", "classoption": ["DIV=11", "numbers=noendperiod"], "colorlinks": True}
 ADDRESS = re.compile(r'(?<=\s)((?:href|src)=")([^"#:?]+)')
 
 
@@ -36,40 +35,17 @@ class BookError(Exception):
 
 
 @dataclass(frozen=True)
-class Chapter:
-    """One source file, the heading that it has above it in the list of contents, and whether it is an appendix."""
-
-    file: str
-    part: str = ""
-    appendix: bool = False
-
-    @property
-    def page(self) -> str:
-        """Where Quarto puts the chapter's page in the output folder."""
-        return str(PurePosixPath(self.file).with_suffix(".html"))
-
-
-@dataclass(frozen=True)
 class Book:
-    """What ``_quarto.yml`` says, group by group, and the chapters."""
+    """What ``_quarto.yml`` says, group by group, the chapters' files, and the headings that stand before some."""
 
     root: Path
-    groups: dict[str, dict[str, Any]]
-    chapters: list[Chapter]
+    groups: dict[str, dict[str, Any]] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+    parts: dict[str, str] = field(default_factory=dict)
 
-    def get(self, group: str, key: str, default: object = "") -> Any:
-        """Return what the configuration says in ``group`` (empty for the file itself) of ``key``."""
+    def get(self, group: str, key: str, default: object = None) -> Any:
+        """Return what stands under ``key`` in ``group``."""
         return self.groups[group].get(key, default)
-
-    @property
-    def output(self) -> str:
-        """The output folder."""
-        return str(self.get("project", "output-dir", "_book"))
-
-    @property
-    def offers_pdf(self) -> bool:
-        """Whether the pages link to the PDF."""
-        return "pdf" in as_list(self.get("book", "downloads"))
 
     @property
     def pdf_name(self) -> str:
@@ -83,14 +59,20 @@ def as_list(value: object) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def read_text(root: Path, name: str) -> str:
-    """Read a file of the project; one outside it, or that is not UTF-8, is an error."""
-    if not (root / name).resolve().is_relative_to(root.resolve()):
-        raise BookError(f"{name}: outside the project")
+def page_of(file: str) -> str:
+    """Return where Quarto puts a chapter's page."""
+    return file.removesuffix(".qmd") + ".html"
+
+
+def read_text(root: Path, name: str, by: str = "") -> str:
+    """Read a file of the project, which the file ``by`` names; one outside it, or not UTF-8, is an error."""
     try:
-        return (root / name).read_text(encoding="utf-8")
+        if (root / name).resolve().is_relative_to(root.resolve()):
+            return (root / name).read_text(encoding="utf-8")
+        problem = "outside the project"
     except (OSError, UnicodeDecodeError) as error:
-        raise BookError(f"{name}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
+        problem = str(getattr(error, "strerror", None) or "not UTF-8")
+    raise BookError(f"{by or name}: {name} cannot be read: {problem}")
 
 
 def read_yaml(text: str, where: str) -> dict[str, Any]:
@@ -106,79 +88,81 @@ def read_yaml(text: str, where: str) -> dict[str, Any]:
 
 def read_book(root: Path) -> Book:
     """Read ``root/_quarto.yml``; a key that this builder does not know is an error."""
-    file = "_quarto.yml"
-    groups = {"": read_yaml(read_text(root, file), file)}
+    file, book = "_quarto.yml", Book(root)
+    whole = read_yaml(read_text(root, file), file)
     for name, keys in KNOWN.items():
-        groups[name] = groups[""].get(name) or {} if name else groups[""]
-        if not isinstance(groups[name], dict):
+        group = book.groups[name] = whole.get(name) or {} if name else whole
+        if not isinstance(group, dict):
             raise BookError(f"{file}: {name} is not made of `key: value`")
-        for key in set(groups[name]) - set(keys.split()):
-            raise BookError(f"{file}: the key {key} is not supported{' in ' + name if name else ''} without Quarto")
+        for key in set(group) - set(keys.split()):
+            raise BookError(f"{file}: the key {key} {f'of {name} ' if name else ''}is not supported without Quarto")
     for name in ("html", "pdf"):
-        found = groups["format"].get(name)
-        groups[name] = found if isinstance(found, dict) else {}
-    book = Book(root, groups, [])
-    for item in as_list(book.get("book", "chapters", None)):
-        part, files = (item.get("part"), item.get("chapters")) if isinstance(item, dict) else ("", [item])
-        for name in as_list(files):
-            book.chapters.append(Chapter(str(name), str(part)))
-            part = ""
-    for i, name in enumerate(as_list(book.get("book", "appendices", None))):
-        book.chapters.append(Chapter(str(name), "" if i else "Appendices", appendix=True))
-    if not book.get("book", "title") or not book.chapters or book.chapters[0].page != "index.html":
-        raise BookError(f"{file}: a book has a title and chapters, and the first is index.qmd")
+        group = book.get("format", name)
+        book.groups[name] = group if isinstance(group, dict) else {}
+    appendices = as_list(book.get("book", "appendices"))
+    for item in [*as_list(book.get("book", "chapters")), {"part": "Appendices", "chapters": appendices}]:
+        part = item if isinstance(item, dict) else {"chapters": [item]}
+        names = [str(name) for name in as_list(part.get("chapters"))]
+        book.parts.update({name: str(part["part"]) for name in names[:1] if "part" in part})
+        book.files.extend(names)
+    if not book.get("book", "title") or book.files[:1] != ["index.qmd"]:
+        raise BookError(f"{file}: a book has a title, and its first chapter is index.qmd")
     if book.get("project", "execute-dir") != "project":
-        raise BookError(f"{file}: chunks run in the project's root: `execute-dir: project`")
+        raise BookError(f"{file}: code runs in the project's root: `execute-dir: project`")
     return book
 
 
-def write(book: Book, sources: Path, target: str, arguments: list[str]) -> str:
-    """Number the chapters in the folder ``sources`` as one book, and have Pandoc write it; ``target`` is html or pdf."""
-    metadata = {"documentclass": "scrreprt", "classoption": ["DIV=11", "numbers=noendperiod"], "colorlinks": True}
-    metadata |= {"toc-title": "Table of contents"} | book.groups[target] | book.groups["book"]
-    metadata["bibliography"] = [str(book.root / name) for name in as_list(book.get("", "bibliography", None))]
+def write(book: Book, sources: Path, to: str, *options: str) -> str:
+    """Number the chapters in the folder ``sources`` as one book, and have Pandoc write it in the format ``to``."""
+    group = "pdf" if to == "latex" else "html"
+    metadata = LATEX | {"toc-title": "Table of contents"} | book.groups[group] | book.groups["book"]
+    metadata["bibliography"] = [str(book.root / name) for name in as_list(book.get("", "bibliography"))]
     metadata["link-citations"] = book.get("", "link-citations", False)
-    metadata["parts"] = {chapter.file: chapter.part for chapter in book.chapters if chapter.part}
-    metadata["appendices"] = {chapter.file: True for chapter in book.chapters if chapter.appendix}
-    if target == "html":  # each page has its own title
-        metadata |= {"booktitle": metadata.pop("title"), "pdf": book.pdf_name if book.offers_pdf else ""}
+    metadata["parts"] = book.parts
+    metadata["appendices"] = {name: True for name in as_list(book.get("book", "appendices"))}
+    if group == "html":
+        metadata["booktitle"] = metadata.pop("title")  # each page has its own
         with contextlib.suppress(ValueError):
             metadata["date"] = f"{datetime.date.fromisoformat(str(metadata.get('date'))):%B %-d, %Y}"
     (sources / "metadata.json").write_text(json.dumps(metadata, default=str), encoding="utf-8")
-    words = [f"--include-in-header={book.root / name}" for name in as_list(book.get(target, "include-in-header", None))]
-    words += ["--from", LUA, "--lua-filter", LUA, "--citeproc", "--metadata-file=metadata.json", "--standalone"]
-    words += ["--wrap=preserve", f"--resource-path=.:{book.root}", "--fail-if-warnings", *arguments]
-    command = [pypandoc.get_pandoc_path(), *words, *(chapter.file for chapter in book.chapters)]
+    lua = str(HERE / "book.lua")
+    command = [pypandoc.get_pandoc_path(), "--fail-if-warnings", "--from", lua, "--lua-filter", lua, "--citeproc"]
+    command += ["--metadata-file=metadata.json", "--standalone", "--wrap=preserve", f"--resource-path=.:{book.root}"]
+    headers = [f"--include-in-header={book.root / name}" for name in as_list(book.get(group, "include-in-header"))]
+    command += [f"--to={to}", *options, *headers, *book.files]
     done = subprocess.run(command, cwd=sources, capture_output=True, text=True, encoding="utf-8")
-    if done.returncode:
-        raise BookError(re.sub(r"(\S+\.qmd) line (\d+) column \d+", partial(_first_words, sources), done.stderr.strip()))
-    return done.stdout
+    if not done.returncode:
+        return done.stdout
 
+    def first_words(place: re.Match[str]) -> str:  # a chapter with its includes has other lines than its source
+        line = [*(sources / place[1]).read_text(encoding="utf-8").splitlines(), ""][int(place[2]) - 1]
+        return f"{place[1]}: “{line[:60]}”"
 
-def _first_words(sources: Path, place: re.Match[str]) -> str:
-    """Say in words which line Pandoc means, for with its includes a chapter has other lines than its source."""
-    line = [*(sources / place[1]).read_text(encoding="utf-8").splitlines(), ""][int(place[2]) - 1]
-    return f"{place[1]}, “{line[:60]}”"
+    raise BookError(re.sub(r"(\S+\.qmd) line (\d+) column \d+", first_words, done.stderr.strip()))
 
 
 def number(book: Book, sources: Path) -> dict[str, str]:
     """Return the number of each label; what is wrong with the text is an error."""
-    tree = json.loads(write(book, sources, "html", ["--to=json"]))
-    return {label: value["c"] for label, value in tree["meta"]["numbers"]["c"].items()}
+    numbers = json.loads(write(book, sources, "json"))["meta"]["numbers"]["c"]
+    return {label: value["c"] for label, value in numbers.items()}
 
 
 def write_html(book: Book, sources: Path, output: Path) -> None:
     """Write one page a chapter, where Quarto puts it, and all that the pages load."""
-    chunked = ["--to=chunkedhtml", "--split-level=1", "--chunk-template=%n.html", "--section-divs", "--mathjax"]
-    write(book, sources, "html", [*chunked, f"--template={HERE / 'page.html'}", f"--output={output}"])
+    styles = as_list(book.get("html", "css"))
+    options = ["--split-level=1", "--chunk-template=%n.html", "--section-divs", "--mathjax", f"--output={output}"]
+    options += [f"--template={HERE / 'page.html'}", *(f"--css={style}" for style in styles)]
+    if "pdf" in as_list(book.get("book", "downloads")):
+        options.append(f"--variable=pdf:{book.pdf_name}")
+    write(book, sources, "chunkedhtml", *options)
     (output / "sitemap.json").unlink()
     copy_mathjax(output)
     shutil.copy(HERE / "book.css", output / "site_libs")
-    for style in as_list(book.get("html", "css", None)):
+    for style in styles:
         (output / style).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(book.root / style, output / style)
     # Pandoc's pages lie beside each other; their addresses become Quarto's, which are those of the sources.
-    pages = {f"{i:03}.html": chapter.page for i, chapter in enumerate(book.chapters, 1)}
+    pages = {f"{i:03}.html": page_of(file) for i, file in enumerate(book.files, 1)}
     for name, page in pages.items():
         root = "../" * page.count("/")
 
@@ -199,6 +183,6 @@ def write_html(book: Book, sources: Path, output: Path) -> None:
 def write_pdf(book: Book, sources: Path, output: Path) -> None:
     """Write the PDF through LaTeX; a character without a glyph is an error, too."""
     output.mkdir(exist_ok=True)
-    latex = ["--to=latex", "--number-sections", "--toc", "--toc-depth=3", "--top-level-division=chapter"]
-    engine = f"--pdf-engine={book.get('pdf', 'pdf-engine', 'xelatex')}"
-    write(book, sources, "pdf", [*latex, engine, f"--include-in-header={HERE / 'header.tex'}", f"--output={output / book.pdf_name}"])
+    options = ["--number-sections", "--toc", "--toc-depth=3", "--top-level-division=chapter"]
+    options += [f"--include-in-header={HERE / 'header.tex'}", f"--output={output / book.pdf_name}"]
+    write(book, sources, "latex", f"--pdf-engine={book.get('pdf', 'pdf-engine', 'xelatex')}", *options)

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from bs4 import BeautifulSoup
 
-from book import BookError, read_book
+from book import BookError, page_of, read_book
 
 WORDS = {
     **{"thm": "Theorem", "lem": "Lemma", "prp": "Proposition", "cor": "Corollary", "def": "Definition"},
@@ -112,7 +112,7 @@ def check(root: Path, folder: Path, minimum: int = 10, browser: str | None = Non
     """Check the book of the project ``root`` built in ``folder``: each check and what it found wrong."""
     book = read_book(root)
     pages = read_pages(folder)
-    missing = [one.page for one in book.chapters if (folder / one.page).resolve() not in pages]
+    missing = [page_of(name) for name in book.files if (folder / page_of(name)).resolve() not in pages]
     results = {"every chapter has its page": missing}
     texts = [path.read_text(encoding="utf-8") for path in root.glob("report/_*.qmd")]
     macros = re.findall(r"^\\providecommand\{?\\([A-Za-z]+)", "\n".join(texts), re.M)

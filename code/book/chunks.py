@@ -87,8 +87,12 @@ class Run:
 
     async def chapter(self, file: str) -> None:
         """Write a chapter as plain Markdown; code that fails, or shows what a book cannot, is an error."""
-        text, pieces, end = included(self.book, file), [], 0
-        kernel = Kernel(self.book.root)
+        folder, root, pieces, end = PurePosixPath(file).parent, self.book.root, [], 0
+        # an address that begins with / begins in the project's root
+        text = INCLUDE.sub(lambda at: read_text(root, str(folder / at[1]).lstrip("/"), by=file), read_text(root, file))
+        if shortcode := re.search(r"\{\{<.{0,60}", text):
+            raise BookError(f"{file}: the shortcode {shortcode[0]} is not supported")
+        kernel = Kernel(root)
         try:
             for found in CODE.finditer(text):
                 pieces.append(text[end : found.start()])
@@ -132,22 +136,6 @@ class Run:
         elif label.startswith(("fig-", "tbl-")):
             blocks.append(_figure(options) if "fig-cap" in options else _table(options, "| a |\n|---|\n| b |"))
         return "\n\n".join(["", *blocks, ""]) if options["include"] else ""
-
-
-def included(book: Book, file: str) -> str:
-    """Return a source with the files that it includes; any other shortcode is an error."""
-
-    def content(found: re.Match[str]) -> str:
-        path = found[1][1:] if found[1].startswith("/") else str(PurePosixPath(file).parent / found[1])
-        try:
-            return read_text(book.root, path)
-        except BookError as error:
-            raise BookError(f"{file}: include {found[1]}: {error}") from None
-
-    text = INCLUDE.sub(content, read_text(book.root, file))
-    if shortcode := re.search(r"\{\{<.{0,60}", text):
-        raise BookError(f"{file}: the shortcode {shortcode[0]} is not supported")
-    return text
 
 
 def _block(text: str, attributes: str) -> str:
