@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from book import Book, BookError, number, read_book, write_html, write_pdf
 from chunks import Run
+from project import Book, BookError, number, read_book, write_html, write_pdf
 
 KERNELS = 2
 """Chapters run at a time."""
@@ -54,7 +54,11 @@ def refuse(book: Book, output: Path) -> None:
     if not output.is_dir() or _git(root, "ls-files", "--error-unmatch", "--", str(output)):
         raise BookError(f"{output}: it is a file, or git tracks what is in it; name another folder")
     built = any((output / name).is_file() for name in ("index.html", book.pdf_name))
-    quartos = built and output == (root / book.get("project", "output-dir", "_book")).resolve() and _git(root, "check-ignore", "-q", str(output))
+    quartos = (
+        built
+        and output == (root / book.get("project", "output-dir", "_book")).resolve()
+        and _git(root, "check-ignore", "-q", str(output))
+    )
     if not quartos and not (output / MARK).is_file():
         raise BookError(f"{output}: this builder did not make it; delete it, or name another folder")
 

@@ -266,7 +266,7 @@ end
 function Reader(sources)
   local blocks = pandoc.Blocks {}
   for _, source in ipairs(sources) do
-    local doc = pandoc.read(source, "markdown")
+    local doc = pandoc.read(source, "markdown-native_divs-native_spans") -- raw HTML stays as it is
     blocks:insert(pandoc.Div(doc.blocks, { file = source.name, yaml = next(doc.meta) and "yes" or nil }))
   end
   return pandoc.Pandoc(blocks)

@@ -9,6 +9,7 @@ exit status is 1 if one failed.
 from __future__ import annotations
 
 import argparse
+import copy
 import re
 import subprocess
 import sys
@@ -17,13 +18,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from bs4 import BeautifulSoup
+from project import BookError, page_of, read_book
 
-from book import BookError, page_of, read_book
-
-WORDS = {
-    **{"thm": "Theorem", "lem": "Lemma", "prp": "Proposition", "cor": "Corollary", "def": "Definition"},
-    **{"exm": "Example", "rem": "Remark", "fig": "Figure", "tbl": "Table"},
-}
+KINDS = "thm Theorem lem Lemma prp Proposition cor Corollary def Definition exm Example rem Remark fig Figure tbl Table"
+WORDS = dict(zip(KINDS.split()[::2], KINDS.split()[1::2], strict=True))
 LABEL = re.compile(rf"^(?!.*-caption-[0-9a-f-]{{36}}$)(?:{'|'.join(WORDS)}|eq|sec)-[\w-]+$")
 REMOTE = re.compile(r"\s*(?:https?:)?//")
 LOADED = "script[src], img[src], iframe[src], source[src], video[src], object[data], link:not([rel~=canonical])[href]"
@@ -75,15 +73,14 @@ def page_problems(path: Path, pages: dict[Path, BeautifulSoup], macros: list[str
     loaded += re.findall(r"url\(['\"]?([^'\")]+)", " ".join(str(x["style"]) for x in page.select("[style]")))
     local = [url for url in loaded if not urlsplit(url).scheme and not REMOTE.match(url)]
     formulas = "\n".join(x.get_text() for x in page.select(".math"))
-    prose = BeautifulSoup(str(page), "html.parser")
+    prose = copy.copy(page)
     for part in prose.select(".math, code, pre, script, style"):
         part.decompose()
     text = prose.get_text()
+    typed = r"\\[(\[].{0,20}|\$\$.{0,20}|np\.float64\(.{0,12}|:::.{0,20}"
     return {
         "every reference is resolved": re.findall(r"\?@\S*|\?\?", text),
-        "nothing is left as it was typed": re.findall(
-            r"\\[(\[].{0,20}|\$\$.{0,20}|np\.float64\(.{0,12}|:::.{0,20}", text
-        ),
+        "nothing is left as it was typed": re.findall(typed, text),
         "every macro is expanded": [name for name in macros if re.search(rf"\\{name}(?![A-Za-z])", formulas)],
         "no broken link": _broken(path, pages),
         "no request to another site": [url for url in loaded if REMOTE.match(url)],
@@ -105,7 +102,10 @@ def pdf_problems(pdf: Path, minimum: int, numbers: dict[str, str]) -> dict[str, 
         pattern = rf"\({re.escape(number)}\)" if label.startswith("eq-") else rf"\s{re.escape(number)}(?:[.:]| \()"
         missing[f"it has {label}"] = [number] if not label.startswith("sec-") and not re.search(pattern, text) else []
     long = [] if count >= minimum else [f"{count} pages"]
-    return {f"at least {minimum} pages": long, "every reference is resolved": re.findall(r"\?\?|\?@\S*", text)} | missing
+    return {
+        f"at least {minimum} pages": long,
+        "every reference is resolved": re.findall(r"\?\?|\?@\S*", text),
+    } | missing
 
 
 def check(root: Path, folder: Path, minimum: int = 10, browser: str | None = None) -> dict[str, list[str]]:

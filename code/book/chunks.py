@@ -15,17 +15,17 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-
-from book import Book, BookError, read_text, read_yaml
+from project import Book, BookError, read_text, read_yaml
 
 TIME_LIMIT = 600
 """Seconds that a chunk may run."""
 
 INCLUDE = re.compile(r"^[ \t]*\{\{< *include +(\S+) *>\}\}[ \t]*$", re.M)
-# A block of code, whatever its language, or inline code: what stands inside one block is nothing else.
+# A block of code, inline code to run, or a longer code span: what stands inside one of them is nothing else.
 CODE = re.compile(
     r"^(?P<fence>[ \t]*(?P<mark>`{3,}|~{3,}))[ \t]*(?P<info>[^\n`]*)\n(?P<body>.*?)^[ \t]*(?P=mark)[`~]*[ \t]*$"
-    r"|(?<!`)`\{(?P<language>\w+)\}(?P<expression>[^`]*)`",
+    r"|(?<!`)(?P<ticks>``+)(?!`).+?(?<!`)(?P=ticks)(?!`)"
+    r"|(?<!`)`\{(?P<language>\w+)\}\s+(?P<expression>[^`]+)`",
     re.M | re.S,
 )
 OPTIONS = {"label", "fig-cap", "fig-alt", "tbl-cap", "echo", "include", "warning"}
@@ -44,9 +44,10 @@ class Kernel:
     """A fresh interpreter for one chapter, started when the first code asks for it."""
 
     def __init__(self, root: Path) -> None:
-        manager = AsyncKernelManager(kernel_spec_manager=_ThisPython())
+        self.manager = AsyncKernelManager(kernel_spec_manager=_ThisPython())
+        notebook = nbformat.v4.new_notebook()  # type: ignore[no-untyped-call]
         place = {"metadata": {"path": str(root)}}
-        self.client = NotebookClient(nbformat.v4.new_notebook(), km=manager, timeout=TIME_LIMIT, resources=place)
+        self.client = NotebookClient(notebook, km=self.manager, timeout=TIME_LIMIT, resources=place)
 
     async def run(self, code: str, name: str) -> list[Any]:
         """Run ``code`` and return its outputs; ``name`` says in an error which code it was."""
@@ -54,7 +55,7 @@ class Kernel:
             await self.client.async_start_new_kernel()
             await self.client.async_start_new_kernel_client()
             await self.run(BOTH_FORMATS, name)
-        cell = nbformat.v4.new_code_cell(code)
+        cell = nbformat.v4.new_code_cell(code)  # type: ignore[no-untyped-call]
         self.client.nb.cells.append(cell)
         try:
             await self.client.async_execute_cell(cell, len(self.client.nb.cells) - 1)
@@ -72,7 +73,7 @@ class Kernel:
         """End the interpreter, if it was started."""
         if self.client.kc is not None:
             self.client.kc.stop_channels()
-            await self.client.km.shutdown_kernel(now=True)
+            await self.manager.shutdown_kernel(now=True)
 
 
 class Run:
@@ -101,9 +102,9 @@ class Run:
                 name = f"{file}: the code “{code.splitlines()[0][:60] if code else ''}”"
                 if found["language"] == "python":
                     pieces.append(_value(await kernel.run(code, name), name) if self.live else "0")
-                elif found["language"] or re.match(r"\{(?!python\}|[.#=])", found["info"]):
+                elif found["language"] or re.match(r"\{(?!python\}|[.#=])", found["info"] or ""):
                     raise BookError(f"{name} is of a kind that is not supported")
-                elif found["info"].strip() != "{python}":
+                elif (found["info"] or "").strip() != "{python}":
                     pieces.append(found[0])
                 elif found["fence"] != found["mark"]:
                     raise BookError(f"{name} is an indented chunk")
@@ -112,6 +113,8 @@ class Run:
                     pieces.append(await self._chunk(file, code, name, read_yaml(header, name), kernel))
         finally:
             await kernel.stop()
+        if never := re.search(r"^ *(```|~~~).*", text[end:], re.M):
+            raise BookError(f"{file}: the block {never[0]} is never closed")
         (self.to / file).parent.mkdir(parents=True, exist_ok=True)
         (self.to / file).write_text("".join([*pieces, text[end:]]), encoding="utf-8")
 

@@ -24,13 +24,19 @@ def find_quarto(environment: Path) -> str | None:
     if found or tried.exists():
         return found
     tried.touch()
-    print(f"no quarto found: trying, once, pip install {PACKAGE}; its set-up runs code from the network that", file=sys.stderr)
+    print(
+        f"no quarto found: trying, once, pip install {PACKAGE}; its set-up runs code from the network that",
+        file=sys.stderr,
+    )
     print(f"requirements.txt does not pin. `touch {tried}` beforehand avoids it.", file=sys.stderr)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE]
     try:
         subprocess.run(command, timeout=300, check=True, capture_output=True)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        print(f"that failed, which is no harm: code/book builds the same book; delete {tried} to try again", file=sys.stderr)
+        print(
+            f"that failed, which is no harm: code/book builds the same book; delete {tried} to try again",
+            file=sys.stderr,
+        )
     return shutil.which("quarto", path=own)
 
 

@@ -1,4 +1,4 @@
-"""The book: what ``_quarto.yml`` says of it, and the pages and the PDF that Pandoc makes of its chapters."""
+"""The project: what ``_quarto.yml`` says of it, and the pages and the PDF that Pandoc makes of its chapters."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pypandoc
+import pypandoc  # type: ignore[import-untyped]
 import yaml
-
 from offline_mathjax import copy_mathjax
 
 HERE = Path(__file__).parent
@@ -119,7 +118,7 @@ def write(book: Book, sources: Path, to: str, *options: str) -> str:
     metadata["bibliography"] = [str(book.root / name) for name in as_list(book.get("", "bibliography"))]
     metadata["link-citations"] = book.get("", "link-citations", False)
     metadata["parts"] = book.parts
-    metadata["appendices"] = {name: True for name in as_list(book.get("book", "appendices"))}
+    metadata["appendices"] = dict.fromkeys(as_list(book.get("book", "appendices")), True)
     if group == "html":
         metadata["booktitle"] = metadata.pop("title")  # each page has its own
         with contextlib.suppress(ValueError):
@@ -135,8 +134,8 @@ def write(book: Book, sources: Path, to: str, *options: str) -> str:
         return done.stdout
 
     def first_words(place: re.Match[str]) -> str:  # a chapter with its includes has other lines than its source
-        line = [*(sources / place[1]).read_text(encoding="utf-8").splitlines(), ""][int(place[2]) - 1]
-        return f"{place[1]}: “{line[:60]}”"
+        lines = (sources / place[1]).read_text(encoding="utf-8").splitlines()[int(place[2]) - 1 :]
+        return f"{place[1]}: “{lines[0][:60] if lines else 'its end'}”"
 
     raise BookError(re.sub(r"(\S+\.qmd) line (\d+) column \d+", first_words, done.stderr.strip()))
 
