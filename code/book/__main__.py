@@ -75,13 +75,11 @@ def workshop(output: Path) -> Iterator[Path]:
                 (folder / "old").rename(output)
             shutil.rmtree(folder)
         folder.mkdir()
-        (folder / MARK).touch()
-        yield folder
-        shutil.rmtree(folder)
-    except BaseException:
-        if (folder / MARK).is_file():
+        try:
+            (folder / MARK).touch()
+            yield folder
+        finally:
             shutil.rmtree(folder)
-        raise
     finally:
         os.close(lock)
 
