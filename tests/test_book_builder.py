@@ -89,7 +89,14 @@ def test_pages_show_each_construct(small: Path) -> None:
     ]:  # fmt: skip
         assert expected in texts[name], texts[name]
     assert "warned" not in texts["code"].split("sys.stderr)")[1]
-    for selector in ("details.callout-note > summary", "meta[name=shared]", "div.raw", "link[href$='more.css']", "dt"):
+    for selector in (
+        "details.callout-note > summary",
+        "meta[name=shared]",
+        "div.raw",
+        "link[href$='more.css']",
+        "dt",
+        "col",
+    ):
         assert soups["text"].select(selector), selector
     links = ["text.html#thm-title", "code.html#fig-curve", "code.html#tbl-made", "text.html#sec-b"]
     assert [a["href"] for a in soups["index"].select("main section a")] == [f"report/{link}" for link in links]

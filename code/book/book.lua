@@ -263,10 +263,10 @@ local function one_document(doc, blocks)
   end
 end
 
-function Reader(sources)
+function Reader(sources, options)
   local blocks = pandoc.Blocks {}
   for _, source in ipairs(sources) do
-    local doc = pandoc.read(source, "markdown-native_divs-native_spans") -- raw HTML stays as it is
+    local doc = pandoc.read(source, "markdown-native_divs-native_spans", options) -- raw HTML stays as it is
     blocks:insert(pandoc.Div(doc.blocks, { file = source.name, yaml = next(doc.meta) and "yes" or nil }))
   end
   return pandoc.Pandoc(blocks)
