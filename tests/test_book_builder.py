@@ -225,7 +225,7 @@ def old(folder: Path, *files: str) -> Path:
 @pytest.mark.parametrize(
     ("folder", "expected"),
     [
-        (".", "replace the project"), ("..", "replace the project"), ("report", "git tracks"), ("_quarto.yml", "a file"),
+        (".", "replace the project"), ("..", "replace the project"), ("report", "git tracks"), ("_quarto.yml", "file"),
         ("data", "not make it"), (".git", "not make it"), ("site", "not make it"), ("sub/_book", "not make it"),
     ],
 )  # fmt: skip
@@ -279,11 +279,14 @@ def test_two_builds_at_once_lose_nothing(project: Path) -> None:
 @pytest.mark.slow
 def test_a_chunk_that_fails_or_takes_too_long_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = "```{python}\n#| label: slow\nimport time; time.sleep(30)\n```\n"
-    root = write_book(tmp_path / "book", a=f"# A\n\n{code}", b="# B\n\nFails: `{python} none`.\n")
-    for file, expected in (("b", "the code “none” failed.*NameError"), ("a", "the chunk slow took more than 1 s")):
+    none = "```{python}\n#| label: fig-none\n#| fig-cap: None\n1\n```\n"
+    root = write_book(tmp_path / "book", a=f"# A\n\n{code}", b="# B\n\nFails: `{python} none`.\n", c=f"# C\n\n{none}")
+    failed = [("b", "the code “none” failed.*NameError"), ("c", "the chunk fig-none shows 0 figures")]
+    for file, expected in (*failed, ("a", "the chunk slow took more than 1 s")):
+        if file == "a":
+            monkeypatch.setattr(chunks, "TIME_LIMIT", 1)
         with pytest.raises(BookError, match=f"(?s)report/{file}.qmd: {expected}"):
             asyncio.run(chunks.Run(read_book(root), tmp_path, live=True).chapter(f"report/{file}.qmd"))
-        monkeypatch.setattr(chunks, "TIME_LIMIT", 1)
 
 
 @pytest.mark.slow

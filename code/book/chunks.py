@@ -129,13 +129,16 @@ class Run:
             if (f"{kind}-cap" in given) != label.startswith(f"{kind}-"):
                 raise BookError(f"{name}: a {kind}-cap needs a label {kind}-… and the label a {kind}-cap")
         self.labels |= {label} - {""}
-        given["stem"] = f"{PurePosixPath(file).stem}_files/{label or f'figure-{len(code)}'}"
+        given["stem"] = f"{PurePosixPath(file).stem}_files/{label}"
         options = {"echo": True, "include": True, "warning": True} | self.book.groups["execute"] | given
         fold = {True: ' fold="yes"', "show": ' fold="show"'}.get(self.book.get("html", "code-fold", False), "")
         blocks = [_block(code, f".python{fold}")] if options["echo"] else []
         if self.live:
             folder = (self.to / file).parent
             blocks += [_shown(options, output, folder, name) for output in await kernel.run(code, name)]
+            made = sum(f"{{#{label}" in block for block in blocks)
+            if made != label.startswith(("fig-", "tbl-")):
+                raise BookError(f"{name} shows {made} figures or tables of that label instead of one")
         elif label.startswith(("fig-", "tbl-")):
             blocks.append(_figure(options) if "fig-cap" in options else _table(options, "| a |\n|---|\n| b |"))
         return "\n\n".join(["", *blocks, ""]) if options["include"] else ""
@@ -148,8 +151,7 @@ def _block(text: str, attributes: str) -> str:
 
 def _figure(options: dict[str, Any]) -> str:
     alt = re.sub(r'(["\\])', r"\\\1", " ".join(str(options.get("fig-alt", "")).split()))
-    label = f"#{options['label']} " if "fig-cap" in options else ""
-    return f'![{" ".join(str(options.get("fig-cap", "")).split())}]({options["stem"]}){{{label}fig-alt="{alt}"}}'
+    return f'![{" ".join(str(options["fig-cap"]).split())}]({options["stem"]}){{#{options["label"]} fig-alt="{alt}"}}'
 
 
 def _table(options: dict[str, Any], markdown: str) -> str:
@@ -163,7 +165,7 @@ def _shown(options: dict[str, Any], output: Any, folder: Path, name: str) -> str
     if output.output_type == "stream":
         hidden = output.name == "stderr" and not options["warning"]
         return "" if hidden else _block(output.text, f".cell-output-{output.name}")
-    if "image/svg+xml" in data:
+    if "image/svg+xml" in data and "fig-cap" in options:
         stem = folder / options["stem"]
         stem.parent.mkdir(parents=True, exist_ok=True)
         stem.with_name(f"{stem.name}.svg").write_text(data["image/svg+xml"], encoding="utf-8")
