@@ -20,11 +20,8 @@ from pathlib import Path
 from chunks import Run
 from project import Book, BookError, number, read_book, write_html, write_pdf
 
-KERNELS = 2
-"""Chapters run at a time."""
-
-MARK = ".built-by-code-book"
-"""Stands in each folder that a build made; no other folder is ever replaced, but for Quarto's, see `refuse`."""
+KERNELS = 2  # chapters run at a time
+MARK = ".built-by-code-book"  # stands in each folder that a build made
 
 
 def _git(root: Path, *arguments: str) -> bool:
@@ -36,15 +33,10 @@ def _git(root: Path, *arguments: str) -> bool:
 
 
 def refuse(book: Book, output: Path) -> None:
-    """Refuse an output folder that a build did not make: it must be absent, empty or marked.
+    """Refuse an output folder that may hold something else than a built book: it must be absent, empty or marked.
 
     Quarto leaves no mark. What it built is known by its files in the folder that ``_quarto.yml`` names, where git
     ignores that folder: there, nobody keeps anything. Without git, such a folder is refused.
-
-    Raises
-    ------
-    BookError
-        If the folder may hold something else than a built book.
     """
     root = book.root.resolve()
     if output == root or output in root.parents:
@@ -54,51 +46,46 @@ def refuse(book: Book, output: Path) -> None:
     if not output.is_dir() or _git(root, "ls-files", "--error-unmatch", "--", str(output)):
         raise BookError(f"{output}: it is a file, or git tracks what is in it; name another folder")
     built = any((output / name).is_file() for name in ("index.html", book.pdf_name))
-    quartos = (
-        built
-        and output == (root / book.get("project", "output-dir", "_book")).resolve()
-        and _git(root, "check-ignore", "-q", str(output))
-    )
-    if not quartos and not (output / MARK).is_file():
+    named = output == (root / book.get("project", "output-dir", "_book")).resolve()
+    if not (output / MARK).is_file() and not (built and named and _git(root, "check-ignore", "-q", str(output))):
         raise BookError(f"{output}: this builder did not make it; delete it, or name another folder")
 
 
 @contextmanager
-def workshop(output: Path) -> Iterator[Path]:
-    """Make a folder beside ``output`` to build in; another build of the same project waits until it is deleted."""
+def replacing(book: Book, output: Path, formats: list[str]) -> Iterator[Path]:
+    """Yield a folder to build in; what is then in its folder ``new`` takes the place of ``output``.
+
+    What the old book has of a format that is not in ``formats`` is kept. Another build waits for the end of this one.
+    """
     output.parent.mkdir(parents=True, exist_ok=True)
-    folder, lock = output.with_name(f".{output.name}-building"), os.open(output.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # which ends with this process, however that ends
-        if (folder / MARK).is_file():  # a build was killed
-            if (folder / "old").exists() and not output.exists():
-                (folder / "old").rename(output)
-            shutil.rmtree(folder)
-        folder.mkdir()
-        try:
-            (folder / MARK).touch()
-            yield folder
-        finally:
-            shutil.rmtree(folder)
-    finally:
-        os.close(lock)
+    work = output.with_name(f".{output.name}-building")
+    new, old = work / "new", work / "old"
 
+    def clean() -> None:
+        if (work / MARK).is_file():
+            if old.exists() and not output.exists():
+                old.rename(output)
+            shutil.rmtree(work)
 
-def replace(book: Book, output: Path, new: Path, formats: list[str]) -> None:
-    """Put the folder ``new`` in the place of ``output``, with what that has of the format that was not built."""
-    (new / MARK).touch()
-    if formats == ["html"] and (output / book.pdf_name).is_file():
-        shutil.copy2(output / book.pdf_name, new)
-    if formats == ["pdf"] and output.is_dir():
-        shutil.copytree(output, new, dirs_exist_ok=True, ignore=shutil.ignore_patterns(book.pdf_name))
-    old = new.with_name("old")
-    if output.exists():
-        output.rename(old)
+    lock = os.open(output.parent, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)  # which ends with this process, however that ends
     try:
+        clean()  # after a build that was killed
+        work.mkdir()
+        (work / MARK).touch()
+        yield work
+        refuse(book, output)
+        (new / MARK).touch()
+        if formats == ["html"] and (output / book.pdf_name).is_file():
+            shutil.copy2(output / book.pdf_name, new)
+        if formats == ["pdf"] and output.is_dir():
+            shutil.copytree(output, new, dirs_exist_ok=True, ignore=shutil.ignore_patterns(book.pdf_name))
+        if output.exists():
+            output.rename(old)
         new.rename(output)
-    except BaseException:
-        old.rename(output)
-        raise
+    finally:
+        clean()
+        os.close(lock)
 
 
 async def run_all(book: Book, to: Path, live: bool) -> None:
@@ -119,7 +106,7 @@ def build(root: Path, formats: list[str], folder: str | None) -> Path:
     book = read_book(root)
     output = (root / (folder or book.get("project", "output-dir", "_book"))).resolve()
     refuse(book, output)
-    with workshop(output) as work:
+    with replacing(book, output, formats) as work:
         asyncio.run(run_all(book, work / "dry", live=False))
         number(book, work / "dry")  # what is wrong with the text shows before minutes of code
         asyncio.run(run_all(book, work / "live", live=True))
@@ -127,8 +114,6 @@ def build(root: Path, formats: list[str], folder: str | None) -> Path:
             write_html(book, work / "live", work / "new")
         if "pdf" in formats:
             write_pdf(book, work / "live", work / "new")
-        refuse(book, output)
-        replace(book, output, work / "new", formats)
     return output
 
 

@@ -77,6 +77,12 @@ local function take_title(div)
   if div.content[1] and div.content[1].t == "Header" then return div.content:remove(1).content end
 end
 
+local function details(class, open, summary, content)
+  local start = '<details class="' .. class .. '"' .. (open and " open" or "") .. "><summary>"
+  local head = pandoc.Blocks { rawblock(start), summary, rawblock("</summary>") }
+  return head .. pandoc.Blocks(content) .. { rawblock("</details>") }
+end
+
 -- A LaTeX environment, or a div whose first paragraph opens with `head`.
 local function environment(div, name, arguments, head, attributes)
   if latex then
@@ -117,15 +123,14 @@ local function callout(div, name)
   local fold, class = div.attributes.collapse, "callout callout-" .. name
   title = Plain { Span(title, { class = "callout-title" }) }
   if not fold then return pandoc.Div({ title } .. div.content, { class = class }) end
-  local start = '<details class="' .. class .. '"' .. (fold == "false" and " open" or "") .. "><summary>"
-  return pandoc.Blocks { rawblock(start), title, rawblock("</summary>") } .. div.content .. { rawblock("</details>") }
+  return details(class, fold == "false", title, div.content)
 end
 
 local function block(div)
   local class, kind = table.concat(div.classes, " ."), kind_of(div.identifier)
   local name = class:match("^callout%-(%l+)$")
   for key in pairs(div.attributes) do
-    if not (name and (key == "title" or key == "collapse")) then fail("the attribute " .. key .. " of " .. words(div)) end
+    if not name or key ~= "title" and key ~= "collapse" then fail("the attribute " .. key .. " of " .. words(div)) end
   end
   if STATEMENTS[kind] and class == "" then return statement(div) end
   if class == "proof" and div.identifier == "" then return proof(div) end
@@ -184,8 +189,7 @@ local number = {
     local fold = code.attributes.fold
     code.attributes.fold = nil
     if not fold or latex then return code end
-    local start = '<details class="code-fold"' .. (fold == "show" and " open" or "") .. "><summary>Code</summary>"
-    return { rawblock(start), code, rawblock("</details>") }, false
+    return details("code-fold", fold == "show", Plain { Str("Code") }, { code }), false
   end,
   Figure = function(figure)
     if kind_of(figure.identifier) == "fig" then figure.caption = captioned(figure.identifier, figure.caption) end

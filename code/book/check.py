@@ -96,16 +96,13 @@ def pdf_problems(pdf: Path, minimum: int, numbers: dict[str, str]) -> dict[str, 
         return {"it is there": [str(pdf)]}
     text = subprocess.run(["pdftotext", "-layout", str(pdf), "-"], capture_output=True, text=True, check=True).stdout
     count, text = text.count("\f"), re.sub(r"\s+", " ", text)
-    missing = {}
+    wanted = {}
     for label, number in numbers.items():
         # A tall formula in a heading's line parts its word from its number in the extracted text.
         pattern = rf"\({re.escape(number)}\)" if label.startswith("eq-") else rf"\s{re.escape(number)}(?:[.:]| \()"
-        missing[f"it has {label}"] = [number] if not label.startswith("sec-") and not re.search(pattern, text) else []
+        wanted[f"it has {label}"] = [] if label.startswith("sec-") or re.search(pattern, text) else [number]
     long = [] if count >= minimum else [f"{count} pages"]
-    return {
-        f"at least {minimum} pages": long,
-        "every reference is resolved": re.findall(r"\?\?|\?@\S*", text),
-    } | missing
+    return {f"at least {minimum} pages": long, "every reference is resolved": re.findall(r"\?\?|\?@\S*", text)} | wanted
 
 
 def check(root: Path, folder: Path, minimum: int = 10, browser: str | None = None) -> dict[str, list[str]]:

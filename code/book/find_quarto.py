@@ -6,6 +6,7 @@ environment, ``pip install quarto-cli``, which downloads Quarto itself and so fa
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -24,19 +25,13 @@ def find_quarto(environment: Path) -> str | None:
     if found or tried.exists():
         return found
     tried.touch()
-    print(
-        f"no quarto found: trying, once, pip install {PACKAGE}; its set-up runs code from the network that",
-        file=sys.stderr,
+    warning = (
+        f"no quarto found: trying, once, pip install {PACKAGE}, which runs code that requirements.txt does not pin"
     )
-    print(f"requirements.txt does not pin. `touch {tried}` beforehand avoids it.", file=sys.stderr)
+    print(f"{warning} (`touch {tried}` avoids it; code/book builds the same book)", file=sys.stderr)
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", PACKAGE]
-    try:
+    with contextlib.suppress(subprocess.CalledProcessError, subprocess.TimeoutExpired):
         subprocess.run(command, timeout=300, check=True, capture_output=True)
-    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        print(
-            f"that failed, which is no harm: code/book builds the same book; delete {tried} to try again",
-            file=sys.stderr,
-        )
     return shutil.which("quarto", path=own)
 
 
