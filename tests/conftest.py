@@ -25,7 +25,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 @pytest.fixture(scope="session")
 def mnist() -> MNIST:
-    """The real MNIST, from MNIST_ROOT or data/. Where it is absent the test is skipped, or, if MNIST_ROOT is set, fails."""
+    """The real MNIST, from MNIST_ROOT or data/. Without it the test is skipped, or, if MNIST_ROOT is set, fails."""
     root = mnist_module.default_root()
     absent = [name for name in mnist_module.MD5 if not (root / "MNIST" / "raw" / name).exists()]
     if absent and "MNIST_ROOT" not in os.environ:
@@ -56,7 +56,7 @@ def write_idx(folder: Path, data: MNIST) -> dict[str, str]:
 def stand_in(tmp_path, monkeypatch) -> Path:
     """A root folder with synthetic images in MNIST's file format, whose MD5 sums pass for the published ones.
 
-    So the program's own way from the files to the result can be run where MNIST is absent. It holds in this process only.
+    So the program's own way from the files to the result can be run where MNIST is absent, in this process.
     """
     root = tmp_path / "stand-in"
     monkeypatch.setattr(mnist_module, "MD5", write_idx(root / "MNIST" / "raw", synthetic_mnist(300)))

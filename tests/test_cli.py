@@ -165,7 +165,7 @@ def test_sweep_writes_one_recording_with_plain_names(stand_in, tmp_path, capsys)
 
 def test_search_prints_each_step_sizes_fate(stand_in, tmp_path, capsys):
     out = tmp_path / "search.json"
-    words = "search-step-size --alphas 0.0001 0.5 1e30 --steps 20 --target 0.2".split()
+    words = ["search-step-size", "--alphas", "0.0001", "0.5", "1e30", "--steps", "20", "--target", "0.2"]
     assert main([*words, "--mnist-root", str(stand_in), "--out", str(out)]) == 0
     first, second, third, last = capsys.readouterr().out.splitlines()
     assert "never below 0.2" in first and "below 0.2 after" in second and "diverged at step" in third
@@ -238,7 +238,21 @@ def test_interrupted_processes_end_soon(tmp_path):
     """
     script, out = tmp_path / "program.py", tmp_path / "x.json"
     script.write_text(program)
-    words = "search-step-size --alphas 1e30 0.5 --target 0.0001 --steps 1000000 --group-size 1 --jobs 2 --out".split()
+    words = [
+        "search-step-size",
+        "--alphas",
+        "1e30",
+        "0.5",
+        "--target",
+        "0.0001",
+        "--steps",
+        "1000000",
+        "--group-size",
+        "1",
+        "--jobs",
+        "2",
+        "--out",
+    ]
     command = [sys.executable, script, *words, out]
     running = subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, start_new_session=True)
     with running:

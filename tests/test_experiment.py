@@ -1,4 +1,4 @@
-"""The recorded MNIST experiment: complete, of the stated configuration, what a fresh run gives, and what the book says of it."""
+"""The recorded MNIST experiment: complete, as stated, what a fresh run gives, and what the book says of it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from implicit_bias.figures import runs as figures
-from implicit_bias.orthogonality import p_orthogonality
 from implicit_bias.mnist import experiment, tables
 from implicit_bias.mnist.configuration import EXPERIMENT, SEARCH, SEARCHES, Member
 from implicit_bias.mnist.data import synthetic_mnist
-from implicit_bias.mnist.recording import Recording, RecordingError, load, save
+from implicit_bias.mnist.recording import Recording, RecordingError, replacing
 from implicit_bias.mnist.sweep import record
 from implicit_bias.mnist.trainer import initial_weights, train
+from implicit_bias.orthogonality import p_orthogonality
 from implicit_bias.rank import stable_rank
 from implicit_bias.small_scale import small_scale_limit
 from matplotlib.figure import Figure
@@ -132,7 +132,7 @@ def made(tmp_path_factory, images):
 
 @pytest.fixture
 def results(tmp_path, made, monkeypatch):
-    """A folder with the recordings of a small experiment, made by `run_again`; a faster picture, should it make them again."""
+    """A folder with the recordings of a small experiment, made by `run_again`; the next ones get an empty picture."""
     monkeypatch.setattr(experiment, "stable_rank_figure", lambda sweep: Figure())
     return shutil.copytree(made, tmp_path / "results")
 
@@ -164,7 +164,7 @@ def test_what_is_made_again_is_what_is_read(results, images):
 def test_reading_says_what_differs_and_computes_nothing(results, images, monkeypatch, other, message):
     for module in ("sweep", "experiment"):
         monkeypatch.setattr(f"implicit_bias.mnist.{module}.record", None)  # would fail if it were called
-    with pytest.raises(RecordingError, match=f"{message}.*; to record it again, run: make experiment") as caught:
+    with pytest.raises(RecordingError, match=rf"{message}.*; to record it again, run: make experiment") as caught:
         read(results, **dict(images=images) | other)
     assert "\n" not in str(caught.value)
 
@@ -172,7 +172,7 @@ def test_reading_says_what_differs_and_computes_nothing(results, images, monkeyp
 def test_edited_recording_is_refused_and_kept(results, images):
     edited = (results / "sweep.json").read_text().replace('"alpha":0.5', '"alpha":0.4', 1)
     (results / "sweep.json").write_text(edited)
-    with pytest.raises(RecordingError, match="sweep.json: its content does not match its checksum.*make experiment"):
+    with pytest.raises(RecordingError, match=r"sweep.json: its content does not match its checksum.*make experiment"):
         read(results, images)
     assert (results / "sweep.json").read_text() == edited
 
@@ -183,8 +183,8 @@ def stamps(folder):
     }
 
 
-@pytest.mark.parametrize("step", ["third recording", "picture", "moves"])
-def test_interrupted_remaking_changes_nothing_or_all(results, images, monkeypatch, step):
+@pytest.mark.parametrize("step", ["third recording", "picture", "second move", "clearing"])
+def test_interrupted_remaking_goes_on_where_it_was(results, images, monkeypatch, step):
     """Until all is there the old set stays whole; and nothing that is there is computed twice."""
     before, computed = stamps(results), []
 
@@ -194,24 +194,28 @@ def test_interrupted_remaking_changes_nothing_or_all(results, images, monkeypatc
         computed.append(out.name)
         return record(configuration, data, out, *rest)
 
-    def interrupt(*arguments, **options):
+    def move(path):
+        if step == "second move" and path == results / "step-size.json":
+            raise KeyboardInterrupt
+        return replacing(path)
+
+    def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(experiment, "record", compute)
-        if step == "picture":
-            patch.setattr(experiment, "stable_rank_figure", interrupt)
-        if step == "moves":
-            patch.setattr(experiment, "_clear", interrupt)
-        experiment.run_again(images, results, SMALL, SMALL_SEARCHES)
-    assert (stamps(results) == before) == (step != "moves")
+        patch.setattr(experiment, "replacing", move)
+        if step in ("picture", "clearing"):
+            patch.setattr(experiment, "stable_rank_figure" if step == "picture" else "_clear", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            experiment.run_again(images, results, SMALL, SMALL_SEARCHES)
+    assert (stamps(results) == before) == (step in ("third recording", "picture"))
     (results.with_name("results.new") / f".sweep.json.{'0' * 32}.tmp").touch()  # as a killed process leaves it
 
-    monkeypatch.setattr(experiment, "record", compute) if step != "third recording" else None
-    kept = len(computed)
+    monkeypatch.setattr(experiment, "record", lambda *rest: computed.append(rest[2].name) or record(*rest))
     experiment.run_again(images, results, SMALL, SMALL_SEARCHES)
-    assert len(computed) == (kept if step == "picture" else 2 * kept if step == "moves" else kept)
-    assert len(read(results, images).sweep.runs) == 10
+    assert sorted(computed) == ["stability-0.2.json", "step-size.json", "sweep.json"]
+    assert stamps(results).keys() == before.keys() and not stamps(results).items() & before.items()
     assert [path.name for path in results.parent.iterdir()] == ["results"]
 
 
@@ -288,9 +292,9 @@ def test_numbers_of_the_chapter(made_up):
     assert [values.tolist() for values in tables.lowest(made_up, 0.5)] == [[5, 2], [1, 2]]
     assert tables.agreement(made_up, 0.5, 1.0) == 1 and tables.agreement(made_up, 0.5, 1.0, 1e-4) == 0
     assert tables.seconds(made_up, 0.5) == 60
-    with pytest.raises(ValueError, match="sigma = 1.0: its runs are not one group of their own"):
+    with pytest.raises(ValueError, match=r"sigma = 1.0: its runs are not one group of their own"):
         tables.seconds(made_up, 1.0)
-    with pytest.raises(KeyError, match="alpha = 7.0: not searched"):
+    with pytest.raises(KeyError, match=r"alpha = 7.0: not searched"):
         tables.searched({0.02: Recording("step-size-search", {}, [], 0.0)}, 0.02, 7.0)
 
 

@@ -66,7 +66,7 @@ def test_environment_variable_names_the_root(stand_in, monkeypatch):
 
 
 def test_nothing_but_the_four_checked_files_is_read(stand_in):
-    """Where torchvision finds files that it once unpacked, it reads them in place of the originals, and unpickles them."""
+    """Where torchvision finds files that it once processed, it reads, and unpickles, those instead."""
     processed = stand_in / "MNIST" / "processed"
     processed.mkdir()
     for name in ("training.pt", "test.pt"):
@@ -86,7 +86,7 @@ def test_nothing_but_the_four_checked_files_is_read(stand_in):
 def test_damaged_file_is_refused_and_named(stand_in, name, damage):
     file = stand_in / "MNIST" / "raw" / name
     file.write_bytes(damage(file.read_bytes()))
-    with pytest.raises(MNISTError, match=f"{name}: wrong or truncated.*delete it") as caught:
+    with pytest.raises(MNISTError, match=rf"{name}: wrong or truncated.*delete it") as caught:
         load_mnist(stand_in)
     assert "\n" not in str(caught.value)
 
@@ -96,13 +96,13 @@ def test_what_is_no_file_is_refused(stand_in, make):
     file = stand_in / "MNIST" / "raw" / NAMES[0]
     file.unlink()
     make(file)
-    with pytest.raises(MNISTError, match=f"{NAMES[0]}: not a file"):
+    with pytest.raises(MNISTError, match=rf"{NAMES[0]}: not a file"):
         load_mnist(stand_in)
 
 
 def test_missing_file_without_network_is_named_and_nothing_is_made(tmp_path, monkeypatch):
     downloads(monkeypatch, no_network)
-    with pytest.raises(MNISTError, match="train-images-idx3-ubyte: missing, .*no network.*copy the four") as caught:
+    with pytest.raises(MNISTError, match=r"train-images-idx3-ubyte: missing, .*no network.*copy the four") as caught:
         load_mnist(tmp_path / "new" / "root")
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []

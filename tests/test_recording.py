@@ -90,7 +90,7 @@ def test_edited_recording_is_refused(saved, old, new):
     text = saved.read_text()
     assert old in text
     saved.write_text(text.replace(old, new, 1))
-    with pytest.raises(RecordingError, match=f"{saved.name}.*does not match its checksum.*restore it"):
+    with pytest.raises(RecordingError, match=rf"{saved.name}.*does not match its checksum.*restore it"):
         load(saved)
 
 
@@ -116,7 +116,7 @@ def test_recording_without_checksum_is_refused(saved):
 )
 def test_damaged_recording_is_refused(saved, damage):
     saved.write_text(damage(saved.read_text()))
-    with pytest.raises(RecordingError, match=f"{saved.name}: damaged"):
+    with pytest.raises(RecordingError, match=rf"{saved.name}: damaged"):
         load(saved)
 
 
@@ -144,16 +144,16 @@ def test_other_fields_are_refused(saved):
     content = json.loads(saved.read_text()) | {"author": "me"}
     content["sha256"] = module._checksum({name: value for name, value in content.items() if name != "sha256"})
     saved.write_text(json.dumps(content))
-    with pytest.raises(RecordingError, match=f"{saved.name}: its fields are not those of a recording"):
+    with pytest.raises(RecordingError, match=rf"{saved.name}: its fields are not those of a recording"):
         load(saved)
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
 def test_what_is_no_file_is_neither_read_nor_written(tmp_path, make):
     make(tmp_path / "x.json")
-    with pytest.raises(RecordingError, match="x.json: not a file"):
+    with pytest.raises(RecordingError, match=r"x.json: not a file"):
         load(tmp_path / "x.json")
-    with pytest.raises(RecordingError, match="x.json: is a folder, pipe or device"):
+    with pytest.raises(RecordingError, match=r"x.json: is a folder, pipe or device"):
         check_writable(tmp_path / "x.json")
 
 
@@ -169,7 +169,7 @@ def test_other_kind_is_refused(saved):
 
 
 def test_missing_recording_is_named(tmp_path):
-    with pytest.raises(RecordingError, match="absent.json: there is no such recording"):
+    with pytest.raises(RecordingError, match=r"absent.json: there is no such recording"):
         load(tmp_path / "absent.json")
 
 
@@ -181,7 +181,7 @@ def test_failed_write_keeps_the_old_content(small, saved, monkeypatch, broken):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(module.os, broken, fail)
-    with pytest.raises(RecordingError, match="small.json: cannot be written .No space left"):
+    with pytest.raises(RecordingError, match=r"small.json: cannot be written .No space left"):
         save(small, saved)
     assert saved.read_bytes() == before
     assert list(saved.parent.iterdir()) == [saved]
@@ -231,7 +231,7 @@ def test_writability_is_checked_without_a_trace(tmp_path):
 
 
 def test_unwritable_places_are_named(tmp_path, monkeypatch):
-    with pytest.raises(RecordingError, match="the folder .*none does not exist"):
+    with pytest.raises(RecordingError, match=r"the folder .*none does not exist"):
         check_writable(tmp_path / "none" / "x.json")
     with pytest.raises(RecordingError, match="File name too long"):
         check_writable(tmp_path / f"{'x' * 300}.json")
@@ -240,5 +240,5 @@ def test_unwritable_places_are_named(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(module.Path, "touch", refuse)  # the tests may run as root, who may write anywhere
-    with pytest.raises(RecordingError, match="cannot be written .Permission denied"):
+    with pytest.raises(RecordingError, match=r"cannot be written .Permission denied"):
         check_writable(tmp_path / "x.json")

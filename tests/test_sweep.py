@@ -402,7 +402,7 @@ def test_foreign_files_among_the_parts_stay(images, out, parts):
 
 def test_file_in_place_of_the_parts_is_named(images, out, parts):
     parts.write_text("precious")
-    with pytest.raises(RecordingError, match="sweep.json.parts: cannot be made a folder"):
+    with pytest.raises(RecordingError, match=r"sweep.json.parts: cannot be made a folder"):
         record(CONFIGURATION, images, out)
     assert parts.read_text() == "precious"
 
@@ -451,9 +451,9 @@ def work(tmp_path):
     """A piece of work that kills its process or fails, and the attempts at it, each a letter in a file."""
 
     def work(data, group):
-        with open(tmp_path / group[0], "a") as stream:
+        with open(tmp_path / "attempts", "a") as stream:
             stream.write("x")
-        if group == ["deadly"]:
+        if group[0].sigma == 2.0:
             os.kill(os.getpid(), signal.SIGKILL)
         raise ZeroDivisionError("the mathematics is wrong")
 
@@ -462,16 +462,16 @@ def work(tmp_path):
 
 @pytest.mark.slow
 def test_worker_that_always_dies_is_given_up(images, tmp_path, work):
-    with pytest.raises(SweepError, match="1 of 1 groups are unfinished .*with its worker"):
-        list(compute(work, images, ["deadly"], 1, Workers(jobs=2)))
-    assert (tmp_path / "deadly").read_text() == ATTEMPTS * "x"
+    with pytest.raises(SweepError, match=r"1 of 1 groups are unfinished .*with its worker"):
+        list(compute(work, images, [Member(2.0, 0, 0.5)], 1, Workers(jobs=2)))
+    assert (tmp_path / "attempts").read_text() == ATTEMPTS * "x"
 
 
 @pytest.mark.slow
 def test_error_of_the_computation_is_raised_at_once(images, tmp_path, work, cluster):
     with pytest.raises(ZeroDivisionError, match="the mathematics is wrong"):
-        list(compute(work, images, ["wrong"], 1, Workers(address=cluster.scheduler_address)))
-    assert (tmp_path / "wrong").read_text() == "x"
+        list(compute(work, images, [Member(0.02, 0, 0.5)], 1, Workers(address=cluster.scheduler_address)))
+    assert (tmp_path / "attempts").read_text() == "x"
 
 
 @pytest.mark.parametrize("says", ["nothing", "silence", "SSH-2.0-OpenSSH_9.2\r\n", "HTTP/1.0 400 Bad Request\r\n\r\n"])

@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .. import __version__, checks
 from ..figures import runs as draw
@@ -80,7 +80,7 @@ def _parser() -> _Parser:
         parser = commands.add_parser(name, help=short, description=long)
         parser.set_defaults(run=run)
 
-        def option(flag: str, meaning: str, default: object = None, shown: str | None = None, **how: object) -> None:
+        def option(flag: str, meaning: str, default: Any = None, shown: str | None = None, **how: Any) -> None:
             shown = shown or (_words(default) if isinstance(default, tuple) else str(default))
             parser.add_argument(flag, default=default, help=f"{meaning} (default: {shown})", **how)
 
@@ -90,9 +90,9 @@ def _parser() -> _Parser:
         "sweep",
         _sweep,
         "train every (sigma, seed) and record loss, error and stable rank at every step",
-        "Train every (sigma, seed) with the same step size for the same number of steps and record loss, training error "
-        "and stable rank after every step, and the singular values of W after 0, 1, T/10, T/5, T/2 and T steps (rounded "
-        "up to whole steps). Interrupted, the same command goes on from the finished groups.",
+        "Train every (sigma, seed) with the same step size for the same number of steps and record loss, training "
+        "error and stable rank after every step, and the singular values of W after 0, 1, T/10, T/5, T/2 and T steps "
+        "(rounded up to whole steps). Interrupted, the same command goes on from the finished groups.",
     )
     sigma = "of the initial weights, > 0"
     positive = _number("(0, inf)")
@@ -125,8 +125,8 @@ def _parser() -> _Parser:
         "figures",
         _figures,
         "draw the MNIST figures from a recording, as PDF and SVG",
-        "Draw the stable rank against sigma, the training curves and the singular values from a recorded sweep, each as "
-        "PDF and SVG.",
+        "Draw the stable rank against sigma, the training curves and the singular values from a recorded sweep, each "
+        "as PDF and SVG.",
     )
     recorded = experiment.RESULTS / "sweep.json"
     figures("--recording", "recorded sweep", recorded, os.path.relpath(recorded, PROJECT), type=Path, metavar="FILE")
@@ -183,9 +183,8 @@ def _sweep(chosen: argparse.Namespace) -> None:
     )
     recorded = _recorded(chosen, configuration)
     diverged = sum(run["diverged_at"] is not None for run in recorded.runs)
-    print(
-        f"{chosen.out}: {len(recorded.runs)} runs of {chosen.steps} steps, {diverged} diverged, {recorded.seconds:.0f} s"
-    )
+    runs = f"{len(recorded.runs)} runs of {chosen.steps} steps, {diverged} diverged"
+    print(f"{chosen.out}: {runs}, {recorded.seconds:.0f} s")
 
 
 def _search(chosen: argparse.Namespace) -> None:

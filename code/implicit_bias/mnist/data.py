@@ -74,7 +74,7 @@ def published() -> dict[str, Any]:
 
 
 def default_root() -> Path:
-    """Return the folder that holds ``MNIST/raw/``: the environment variable ``MNIST_ROOT``, or the project's ``data``."""
+    """Return the folder that holds ``MNIST/raw/``: that named by ``MNIST_ROOT``, or the project's ``data``."""
     return Path(os.environ.get("MNIST_ROOT") or PROJECT / "data")
 
 
@@ -141,7 +141,7 @@ def synthetic_mnist(n: int, seed: int = 0, n_test: int | None = None) -> MNIST:
     gray = np.where(inked, rng.integers(30, 256, field.shape), 0).astype(np.uint8)
     images = np.pad(gray, ((0, 0), (4, 4), (4, 4))).reshape(n + n_test, PIXELS)
     order = rng.permutation(n)
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "train_images": images[:n][order],
         "train_labels": labels[:n][order],
         "test_images": images[n:],
@@ -195,8 +195,8 @@ def _download(raw: Path, missing: list[str]) -> None:
 
 def _fetch(name: str, folder: Path) -> None:
     """Download and unpack one file from the first of torchvision's mirrors that has it."""
-    from torchvision.datasets import MNIST as Files
-    from torchvision.datasets.utils import download_and_extract_archive
+    from torchvision.datasets import MNIST as Files  # type: ignore[import-untyped] # torchvision has no types
+    from torchvision.datasets.utils import download_and_extract_archive  # type: ignore[import-untyped] # the same
 
     archive, md5 = next(resource for resource in Files.resources if resource[0] == f"{name}.gz")
     failure: Exception | None = None
@@ -205,7 +205,8 @@ def _fetch(name: str, folder: Path) -> None:
     try:
         for mirror in Files.mirrors:
             try:
-                return download_and_extract_archive(mirror + archive, str(folder), filename=archive, md5=md5)
+                download_and_extract_archive(mirror + archive, str(folder), filename=archive, md5=md5)
+                return
             except _DOWNLOAD_ERRORS as error:
                 failure = error
                 if isinstance(error, HTTPError):

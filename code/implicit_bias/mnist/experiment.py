@@ -126,7 +126,7 @@ def run_again(
     names = (*wanted, "orthogonality.json", "stable-rank.svg")
     fresh = results.with_name(results.name + ".new")
     if (fresh / _IN_PLACE).exists():
-        _clear(fresh, names)
+        return _clear(fresh, names)
     fresh.mkdir(exist_ok=True)
     for name, what in wanted.items():
         if not _made(fresh / name, description(what), data):

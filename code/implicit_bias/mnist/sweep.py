@@ -280,7 +280,7 @@ def _locked(lock: Path) -> BinaryIO | None:
 
     lock.parent.mkdir(exist_ok=True)
     try:
-        stream = open(lock, "wb")
+        stream = open(lock, "wb")  # noqa: SIM115 (who asks for it closes it)
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(stream.fileno()), lock.stat()):

@@ -77,7 +77,7 @@ def between(values: np.ndarray, form: str) -> str:
 
 
 def at(sweep: Recording, sigma: float, step: int, name: str = "stable_rank") -> np.ndarray:
-    """Return a run's ``stable_rank``, ``loss`` or ``train_error`` at a step, for each seed; nan where it had diverged."""
+    """Return a run's ``stable_rank``, ``loss`` or ``train_error`` at a step, for each seed; nan if it had diverged."""
     return over_seeds(sweep, sigma, lambda run: run[name][step])
 
 
@@ -92,7 +92,10 @@ def loss_fallen(sweep: Recording, sigma: float, step: int) -> float:
 
 
 def final(sweep: Recording, sigma: float, name: str) -> np.ndarray:
-    """Return a run's last ``loss``, ``train_error`` or ``stable_rank``, or its ``test_error``, for each seed; nan if it diverged."""
+    """Return a run's last ``loss``, ``train_error`` or ``stable_rank``, or its ``test_error``, for each seed.
+
+    It is nan for a run that diverged.
+    """
     last = sweep.configuration["steps"]
     return over_seeds(sweep, sigma, lambda run: run[name] if name == "test_error" else run[name][last])
 
@@ -116,12 +119,13 @@ def lowest(sweep: Recording, sigma: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def agreement(sweep: Recording, sigma: float, other: float, tolerance: float = 0.01) -> int:
-    """Return the number of steps for which the relative stable ranks of two scales agree to a relative tolerance, for every seed."""
-    for step in range(1, sweep.configuration["steps"] + 1):
+    """Return for how many steps the relative stable ranks of two scales agree, for every seed, relatively."""
+    last: int = sweep.configuration["steps"]
+    for step in range(1, last + 1):
         one, two = relative_rank(sweep, sigma, step), relative_rank(sweep, other, step)
         if not (np.abs(one / two - 1) <= tolerance).all():
             return step - 1
-    return sweep.configuration["steps"]
+    return last
 
 
 def seconds(sweep: Recording, sigma: float) -> float:
@@ -135,4 +139,4 @@ def seconds(sweep: Recording, sigma: float) -> float:
     groups = [group for group in sweep.groups if sigma in {member["sigma"] for member in group["members"]}]
     if len(groups) != 1 or {member["sigma"] for member in groups[0]["members"]} != {sigma}:
         raise ValueError(f"sigma = {sigma}: its runs are not one group of their own")
-    return groups[0]["seconds"]
+    return float(groups[0]["seconds"])

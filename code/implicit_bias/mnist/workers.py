@@ -7,6 +7,7 @@ errors; the data travel to the workers with the first group.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import math
 import re
@@ -26,7 +27,7 @@ from .data import MNIST
 from .recording import Recording
 
 ATTEMPTS = 3
-"""How often a group is started before its worker's death is an error. A cluster given by its address has its own number."""
+"""How often a group is started before its worker's death is an error. A cluster with an address has its own number."""
 
 _MOST = 256  # threads or processes: more are a slip, and bring a machine down
 _CONNECTION_SECONDS = 10  # to wait for a scheduler, and for its first worker
@@ -137,21 +138,20 @@ def _results(
     client: Any, work: Callable[..., Recording], data: MNIST, groups: Sequence[Sequence[Member]]
 ) -> Iterator[Recording]:
     """Yield what ``work`` gives for each group, as they finish."""
-    from distributed import CancelledError, KilledWorker, as_completed
-
+    distributed = _distributed()
     images = client.submit(lambda: data, pure=False)  # as a task, which is done again if the workers that have it die
     futures = [client.submit(work, images, group, pure=False) for group in groups]
     finished = 0
     try:
-        for future in as_completed(futures, loop=client.loop):
+        for future in distributed.as_completed(futures, loop=client.loop):
             part = future.result()
             finished += 1
             future.release()
             yield part
         reason = "the scheduler was lost"
-    except KilledWorker:
+    except distributed.KilledWorker:
         reason = "a group was lost again and again with its worker"
-    except (CancelledError, OSError) as error:
+    except (distributed.CancelledError, OSError) as error:
         reason = f"the cluster was lost: {type(error).__name__}"
     if finished < len(groups):
         raise SweepError(
@@ -160,12 +160,17 @@ def _results(
         )
 
 
+def _distributed() -> Any:
+    """Return Dask's package, which is slow to import and has no types."""
+    return importlib.import_module("distributed")
+
+
 @contextmanager
 def _cluster(workers: Workers, most: int) -> Iterator[Any]:
-    """Yield a client of the cluster, or of one of ``jobs`` processes, but no more than ``most``, made for the occasion."""
+    """Yield a client of the cluster, or of one of ``jobs`` processes, but no more than ``most``, started here."""
     import dask
-    from distributed import Client, LocalCluster
 
+    distributed = _distributed()
     limit = f"{_CONNECTION_SECONDS}s"
     settings = {
         "distributed.scheduler.allowed-failures": ATTEMPTS - 1,
@@ -177,7 +182,7 @@ def _cluster(workers: Workers, most: int) -> Iterator[Any]:
         try:
             if workers.address is None:
                 with _deaf():
-                    cluster = LocalCluster(
+                    cluster = distributed.LocalCluster(
                         n_workers=min(workers.jobs, most),
                         threads_per_worker=1,
                         memory_limit=None,  # a worker near its limit would be paused without a word
@@ -185,10 +190,10 @@ def _cluster(workers: Workers, most: int) -> Iterator[Any]:
                         silence_logs=logging.CRITICAL,
                     )
                     stack.enter_context(cluster)
-                client = Client(cluster, set_as_default=False)
+                client = distributed.Client(cluster, set_as_default=False)
             else:
                 asyncio.run(_greet(workers.address))
-                client = Client(workers.address, timeout=limit, set_as_default=False)
+                client = distributed.Client(workers.address, timeout=limit, set_as_default=False)
             stack.enter_context(client)
         except Exception as error:  # as many kinds as there are things that answer at a port
             why = " ".join(str(error).split()) or type(error).__name__
@@ -203,11 +208,13 @@ def _cluster(workers: Workers, most: int) -> Iterator[Any]:
 
 
 async def _greet(address: str) -> None:
-    """Raise an error unless a scheduler answers in time. A Dask client alone would wait for ever for one that is none."""
-    from distributed import Security, rpc
+    """Raise an error unless a scheduler answers in time. Dask's client alone would wait for ever for its greeting."""
+    distributed = _distributed()
 
     async def ask() -> str:
-        async with rpc(address, connection_args=Security().get_connection_args("client")) as scheduler:
+        async with distributed.rpc(
+            address, connection_args=distributed.Security().get_connection_args("client")
+        ) as scheduler:
             return str((await scheduler.identity())["type"])
 
     kind = await asyncio.wait_for(ask(), _CONNECTION_SECONDS)
