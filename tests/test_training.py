@@ -12,7 +12,7 @@ from implicit_bias.mnist import engine as engines
 from implicit_bias.mnist import plain
 from implicit_bias.mnist.configuration import EXPERIMENT, Member
 from implicit_bias.mnist.data import MNIST, synthetic_mnist
-from implicit_bias.mnist.engine import Engine, Images, pixel_order
+from implicit_bias.mnist.engine import Engine, Images, Threads, pixel_order
 from implicit_bias.mnist.plain import Run, initial_weights
 from implicit_bias.mnist.trainer import Log, members_that_fit, train
 from implicit_bias.small_scale import small_scale_limit
@@ -117,6 +117,29 @@ def test_does_not_depend_on_the_number_of_threads(images, expected, threads, chu
         torch.set_num_threads(before)
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_threads_compute_alone_or_share_one_operation(own):
+    """Afterwards torch, and MKL beneath it, have as many as before."""
+    usual = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        before = torch.__config__.parallel_info()
+        with Threads(own) as threads:
+            assert list(threads.map(lambda _: torch.get_num_threads(), range(2))) == ([1, 1] if own else [3, 3])
+            assert threads.count == (3 if own else 1)
+        assert torch.__config__.parallel_info() == before
+    finally:
+        torch.set_num_threads(usual)
+
+
+def test_a_chunk_keeps_the_activations_near_the_core():
+    cpu = torch.device("cpu")
+    sizes = [Engine().chunk_size(members, 150, cpu) for members in (1, 5, 25)]
+    assert sizes == [1024, 800, 384]
+    assert Engine(chunk=7).chunk_size(5, 150, cpu) == 7
+    assert Engine().chunk_size(5, 150, torch.device("cuda")) >= 60_000
+
+
 def test_float32_errs_by_rounding_only(images, expected):
     """At sigma = 2 a step multiplies rounding errors by tens."""
     for one, other in zip(stacked(images, dtype=torch.float32), expected):
@@ -215,18 +238,23 @@ def test_stops_strictly_below_the_target(images):
 
 @pytest.mark.parametrize("what", ["loss", "spectra"])
 def test_a_loss_or_a_rank_that_is_not_finite_is_divergence(what):
-    log = Log(MEMBERS[:2], 3, (), None)
-    fine = {"loss": torch.ones(2), "error": torch.ones(2), "spectra": torch.ones(2, 4)}
-    broken = {name: value.clone() for name, value in fine.items()}
-    broken[what][0] = torch.nan if what == "loss" else 0.0
-    assert log.append(0, **fine, test_errors=None) == [0, 1]
-    assert log.append(1, **broken, test_errors=None) == [1]
-    assert log.append(2, *(value[1:] for value in fine.values()), None) == [0]
-    assert log.append(3, *(value[1:] for value in fine.values()), lambda: torch.tensor([0.5])) == []
-    one, other = log.runs()
-    assert (one.diverged_at, len(one.loss)) == (1, 1) and np.isnan(one.test_error)
-    assert (other.diverged_at, len(other.loss), other.test_error) == (None, 4, 0.5)
-    np.testing.assert_array_equal(other.stable_rank, 4.0)
+    log = Log(MEMBERS[:3], 3, (), None)
+    fine = {"loss": torch.ones(3), "error": torch.ones(3), "spectra": torch.ones(3, 4)}
+
+    def measured(members, broken=None):
+        values = {name: value[members].clone() for name, value in fine.items()}
+        if broken is not None:
+            values[what][broken] = torch.nan if what == "loss" else 0.0
+        return values
+
+    assert log.append(0, **measured([0, 1, 2]), test_errors=None) == [0, 1, 2]
+    assert log.append(1, **measured([0, 1, 2], broken=0), test_errors=None) == [1, 2]
+    assert log.append(2, **measured([1, 2]), test_errors=None) == [0, 1]
+    assert log.append(3, **measured([1, 2], broken=1), test_errors=lambda: torch.tensor([0.25, 0.5])) == []
+    early, done, late = log.runs()
+    assert [(run.diverged_at, len(run.loss)) for run in (early, done, late)] == [(1, 1), (None, 4), (3, 3)]
+    assert done.test_error == 0.25 and np.isnan([early.test_error, late.test_error]).all()
+    np.testing.assert_array_equal(done.stable_rank, 4.0)
 
 
 def test_probabilities_never_become_denormal():
