@@ -144,10 +144,12 @@ def two_losses(steps: int = 20_000) -> Figure:
     n, d = 8, 4000
     X, y = rng.standard_normal((n, d)) * np.linspace(1, 1.2, n)[:, None], rng.choice([-1.0, 1.0], n)
     # Gradient descent sees the samples only through their inner products: n coordinates are enough.
-    data = {"$pR^2>2$": (np.linalg.cholesky(X @ X.T / d), y), "two samples in the plane": plane_example()}
+    nearly_orthogonal = np.linalg.cholesky(X @ X.T / d), y
     times = np.unique(np.geomspace(1, steps, 24).round().astype(int))
     with figure(columns=2, height=3.0, sharey=True) as (fig, panels):
-        for axes, (title, (X, y)) in zip(panels, data.items()):
+        for axes, (X, y), title in zip(
+            panels, (nearly_orthogonal, plane_example()), ("$pR^2>2$", "two samples in the plane")
+        ):
             alpha = len(y) / float(np.linalg.norm(X, 2)) ** 2
             for k, logistic in enumerate((True, False)):
                 angles = descent_angles(X, y, 4 * alpha if logistic else alpha, times, logistic)

@@ -1,0 +1,47 @@
+"""The figures of runs of which some diverged, and the limits of the book's style."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from implicit_bias.figures import runs, style
+from implicit_bias.mnist.recording import Recording
+
+STEPS = 10
+
+
+def run(sigma: float, seed: int, length: int) -> dict:
+    """Return a recorded run of which ``length`` steps are finite; with none it diverged at once."""
+    values = list(np.linspace(1.0, 0.5, STEPS + 1)[:length])
+    spectra = {str(t): [2.0, 1.0] for t in (0, STEPS) if t < length}
+    series = dict.fromkeys(("train_error", "loss", "stable_rank"), values)
+    return {"sigma": sigma, "seed": seed, "singular_values": spectra, **series}
+
+
+def recording(lengths: dict[float, tuple[int, int]]) -> Recording:
+    rows = [run(sigma, seed, length) for sigma, pair in lengths.items() for seed, length in enumerate(pair)]
+    return Recording("sweep", {"steps": STEPS}, rows, 0.0)
+
+
+def test_a_diverged_seed_is_crossed_out_and_a_diverged_sigma_leaves_a_gap():
+    found = recording({0.1: (STEPS + 1, STEPS + 1), 1.0: (0, 0), 10.0: (STEPS + 1, 5)})
+    lines = runs.stable_rank_figure(found).axes[0].lines
+    curves = [line for line in lines if line.get_marker() != "x"]
+    crosses = [line for line in lines if line.get_marker() == "x"]
+    assert all(np.isnan(line.get_ydata()).tolist() == [False, True, False] for line in curves) and len(curves) == 5
+    assert [line.get_xdata().tolist() for line in crosses] == [[10.0]] * 2  # at T/2 and T
+    assert len(runs.training_figure(found).axes[0].lines) == 4  # three sigmas and the level of 5 %
+    assert [len(axes.lines) for axes in runs.singular_value_figure(found).axes] == [2, 0, 2]
+
+
+@pytest.mark.parametrize("draw", [runs.stable_rank_figure, runs.training_figure, runs.singular_value_figure])
+def test_a_sweep_that_diverged_at_once_is_drawn_empty(draw, tmp_path):
+    draw(recording({1e60: (0, 0)})).savefig(tmp_path / "figure.svg")
+    assert (tmp_path / "figure.svg").stat().st_size > 0
+
+
+def test_a_figure_has_seven_curves_at_most():
+    assert len({tuple(style.curve(k).items()) for k in range(7)}) == 7
+    for k in (-1, 7):
+        with pytest.raises(ValueError, match=f"curve index {k}"):
+            style.curve(k)
