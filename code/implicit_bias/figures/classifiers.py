@@ -105,6 +105,11 @@ def plane() -> Figure:
     return fig
 
 
+def _samples(gram: Array) -> Array:
+    """Return samples with this Gram matrix, in as many dimensions."""
+    return np.asarray(np.linalg.cholesky(gram), dtype=np.float64)
+
+
 def _angle(v: Array, w: Array) -> float:
     """Return the angle between two vectors in radians, accurate for small angles as well."""
     v, w = v / np.linalg.norm(v), w / np.linalg.norm(w)
@@ -144,15 +149,14 @@ def two_losses(steps: int = 20_000) -> Figure:
     n, d = 8, 4000
     X, y = rng.standard_normal((n, d)) * np.linspace(1, 1.2, n)[:, None], rng.choice([-1.0, 1.0], n)
     # Gradient descent sees the samples only through their inner products: n coordinates are enough.
-    nearly_orthogonal = np.linalg.cholesky(X @ X.T / d), y
+    nearly_orthogonal = _samples(X @ X.T / d), y
     times = np.unique(np.geomspace(1, steps, 24).round().astype(int))
     with figure(columns=2, height=3.0, sharey=True) as (fig, panels):
-        for axes, (X, y), title in zip(
-            panels, (nearly_orthogonal, plane_example()), ("$pR^2>2$", "two samples in the plane")
-        ):
-            alpha = len(y) / float(np.linalg.norm(X, 2)) ** 2
+        titles = ("$pR^2>2$", "two samples in the plane")
+        for axes, (samples, labels), title in zip(panels, (nearly_orthogonal, plane_example()), titles):
+            alpha = len(labels) / float(np.linalg.norm(samples, 2)) ** 2
             for k, logistic in enumerate((True, False)):
-                angles = descent_angles(X, y, 4 * alpha if logistic else alpha, times, logistic)
+                angles = descent_angles(samples, labels, 4 * alpha if logistic else alpha, times, logistic)
                 label = "logistic loss" if logistic else "squared loss"
                 axes.loglog(times, np.maximum(angles, 1e-17), label=label, markevery=3, **curve(k))
             axes.set(title=title, xlabel="step $t$", ylim=(1e-17, 3))
@@ -166,7 +170,7 @@ def _random_signs(n: int, pR2: float, R: float, rng: np.random.Generator) -> Arr
     signs = np.tril(rng.choice([-1.0, 1.0], (n, n)), -1)
     squares = rng.uniform(1, R**2, n)
     squares[:2] = 1, R**2
-    return np.asarray(np.linalg.cholesky(np.diag(squares) + (signs + signs.T) / (n * pR2)), dtype=np.float64)
+    return _samples(np.diag(squares) + (signs + signs.T) / (n * pR2))
 
 
 def equality_table(
@@ -206,13 +210,13 @@ def _one_long_sample(n: int = 10, mu: float = 0.04, R: float = 10.0) -> tuple[Ar
     gram[0, :] = gram[:, 0] = -mu
     np.fill_diagonal(gram, 1.0)
     gram[0, 0] = R**2
-    return np.asarray(np.linalg.cholesky(gram), dtype=np.float64), np.ones(n)
+    return _samples(gram), np.ones(n)
 
 
 def near_uniform_table() -> str:
     """Return a table of measured weight ratios and angles to the sum of the samples, with their bounds."""
     rng = np.random.default_rng(0)
-    gaussian = np.linalg.cholesky(gaussian_grams(10, 100_000, 1, rng)[0])
+    gaussian = _samples(gaussian_grams(10, 100_000, 1, rng)[0])
     stretched = gaussian * np.where(np.arange(10) < 5, 1.0, 2.0)[:, None]
     cases = {
         "Gaussian": (gaussian, rng.choice([-1.0, 1.0], 10)),
