@@ -51,7 +51,7 @@ def _broken(path: Path, pages: dict[Path, BeautifulSoup]) -> list[str]:
     for link in {str(a["href"]) for a in pages[path].select("a[href]")}:
         parts = urlsplit(link)
         target, anchor = (path.parent / unquote(parts.path)).resolve() if parts.path else path, unquote(parts.fragment)
-        lost = target in pages and anchor and not pages[target].find(attrs={"id": anchor})
+        lost = target in pages and anchor and not pages[target].find(id=anchor)
         if not (parts.scheme or parts.netloc) and (lost or not target.exists()):
             wrong.append(link)
     return wrong
