@@ -5,6 +5,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 RESULTS := data/results
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest --numprocesses 2 # two processes, one thread each
 
 TEX_PACKAGES := texlive-latex-recommended texlive-latex-extra texlive-fonts-recommended \
 	texlive-xetex texlive-luatex lmodern librsvg2-bin poppler-utils
@@ -53,12 +54,12 @@ pdf: setup tex ## build the PDF only
 	$(call build,pdf)
 
 test: setup ## run the tests (MNIST_ROOT= names the folder of the MNIST files)
-	$(PY) -m pytest --numprocesses 2
+	$(PYTEST)
 
 fuzz: setup ## run the property tests on new random examples, again and again for SECONDS= (default 600)
 	@end=$$(($$(date +%s) + $(or $(SECONDS),600))); \
 	while [ "$$(date +%s)" -lt "$$end" ]; do \
-		$(PY) -m pytest --numprocesses 2 --quiet --hypothesis-profile fuzz -m "not slow" || exit 1; \
+		$(PYTEST) --quiet --hypothesis-profile fuzz -m "not slow" || exit 1; \
 	done
 
 lint: setup ## check style, types and the hosted workflow
