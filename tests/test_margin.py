@@ -13,11 +13,10 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from implicit_bias import margin
-from implicit_bias.margin import (
+from implicit_bias.margin import max_margin, min_norm_interpolator
+from implicit_bias.orthogonality import (
     gaussian_grams,
     gram_extremes,
-    max_margin,
-    min_norm_interpolator,
     p_orthogonality,
     p_orthogonality_of_gram,
     plane_example,

@@ -16,10 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from implicit_bias import bounds
 from implicit_bias.figures import classifiers as figures
-from implicit_bias.margin import (
+from implicit_bias.margin import max_margin, min_norm_interpolator
+from implicit_bias.orthogonality import (
     gaussian_grams,
-    max_margin,
-    min_norm_interpolator,
     p_orthogonality,
     p_orthogonality_of_gram,
     plane_example,

@@ -335,7 +335,7 @@ def test_small_scale_limit_is_homogeneous_but_not_linear(images):
 
 def test_small_scale_limit_names_bad_values():
     U, A, X, labels = np.ones((2, 4)), np.ones((10, 2)), np.ones((5, 3)), np.zeros(5, int)
-    with pytest.raises(ValueError, match="shapes"):
+    with pytest.raises(ValueError, match=r"U has shape \(2, 3\)"):
         small_scale_limit(U[:, :3], A, X, labels, 0.1, 0.5, 1)
     with pytest.raises(ValueError, match="labels from 0 to 12"):
         small_scale_limit(U, A, X, labels + 3 * np.arange(5), 0.1, 0.5, 1)

@@ -14,7 +14,12 @@ from .checks import Array
 
 
 def check_slopes(gamma: float, at_zero: float = 1.0) -> None:
-    """Raise ``ValueError`` unless ``gamma`` is in (0, 1] and ``at_zero`` in [γ, 1]."""
+    """Raise ``ValueError`` unless ``gamma`` is in (0, 1] and ``at_zero`` in [γ, 1].
+
+    >>> check_slopes(0.5, at_zero=0.2)
+    Traceback (most recent call last):
+    ValueError: at_zero = 0.2: a number in [0.5, 1] is needed
+    """
     checks.within("(0, 1]", gamma=gamma)
     checks.within(f"[{float(gamma)}, 1]", at_zero=at_zero)
 
@@ -22,8 +27,6 @@ def check_slopes(gamma: float, at_zero: float = 1.0) -> None:
 def leaky_relu(t: ArrayLike, gamma: float) -> Array:
     """Return ``φ(t) = max(t, γt)``, of the shape of ``t``.
 
-    Examples
-    --------
     >>> leaky_relu([-2.0, 3.0], 0.5).tolist()
     [-1.0, 3.0]
     """
@@ -35,8 +38,6 @@ def leaky_relu(t: ArrayLike, gamma: float) -> Array:
 def leaky_relu_derivative(t: ArrayLike, gamma: float, at_zero: float = 1.0) -> Array:
     """Return ``φ'(t)``: 1 where ``t > 0``, γ where ``t < 0``, and ``at_zero`` where ``t = 0``.
 
-    Examples
-    --------
     >>> leaky_relu_derivative([-1.0, 0.0, 2.0], 0.2, at_zero=0.7).tolist()
     [0.2, 0.7, 1.0]
     """

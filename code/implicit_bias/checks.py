@@ -1,4 +1,7 @@
-"""The checks of arguments: each raises a ``ValueError`` that names the argument, its value and what is needed."""
+"""The checks of arguments: each raises a ``ValueError`` that names the argument, its value and what is needed.
+
+The types of arrays that several modules share stand here too: n samples ``X`` of dimension d, m neurons.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +10,20 @@ import numbers
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float64
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
+Samples = Float64[Array, "n d"]
+PerSample = Float64[Array, "n"]
+Weights = Float64[Array, "m d"]
+OutputWeights = Float64[Array, "m"]
 Number = float | int  # some checkers of types take no int for a float
 
 
 def within(interval: str, **values: Number) -> None:
-    """Raise ``ValueError`` unless every value is a finite number in the interval.
+    """Raise ``ValueError`` unless every value is a finite number in the interval, such as ``"[1, inf)"``.
 
-    Parameters
-    ----------
-    interval : str
-        In mathematical notation, such as ``"(0, 1]"`` or ``"[1, inf)"``.
-    **values : float
-        The numbers, under their arguments' names.
-
-    Examples
-    --------
     >>> within("(0, 1]", gamma=1.5)
     Traceback (most recent call last):
     ValueError: gamma = 1.5: a number in (0, 1] is needed
@@ -44,8 +43,6 @@ def _inside(interval: str, value: Number) -> bool:
 def whole(least: int, **values: Number) -> None:
     """Raise ``ValueError`` unless every value is a whole number of at least ``least``.
 
-    Examples
-    --------
     >>> whole(1, n=0)
     Traceback (most recent call last):
     ValueError: n = 0: a whole number of at least 1 is needed
@@ -58,32 +55,23 @@ def whole(least: int, **values: Number) -> None:
 def distinct(name: str, values: Sequence[Number]) -> None:
     """Raise ``ValueError`` if there are no values or one comes twice.
 
-    Examples
-    --------
     >>> distinct("seeds", (0, 1, 1))
     Traceback (most recent call last):
     ValueError: seeds: 1 is given twice
     """
     if len(values) == 0:
         raise ValueError(f"{name}: at least one is needed")
-    seen: set[Number] = set()
-    for value in values:
-        if value in seen:
+    for index, value in enumerate(values):
+        if value in values[:index]:
             raise ValueError(f"{name}: {value} is given twice")
-        seen.add(value)
 
 
 def arrays(**given: tuple[ArrayLike, str]) -> tuple[Array, ...]:
     """Return arrays, nested lists or torch tensors as finite float64 arrays of the shapes asked for.
 
-    Parameters
-    ----------
-    **given : tuple of array_like and str
-        Under each argument's name its value, real and not empty, and its shape: one word an axis, such as ``"n d"`` or
-        ``"m d+1"``. A letter stands for the same size wherever it occurs; ``"..."`` is any shape.
+    Each argument is given by its value, real and not empty, and its shape: one word an axis, such as ``"n d"`` or
+    ``"m d+1"``. A letter stands for the same size wherever it occurs; ``"..."`` is any shape.
 
-    Examples
-    --------
     >>> X, y = arrays(X=([[1, 2], [3, 4]], "n d"), y=([1, -1], "n"))
     >>> arrays(X=(X, "n d"), w=([1, 2, 3], "d"))
     Traceback (most recent call last):
@@ -96,8 +84,6 @@ def arrays(**given: tuple[ArrayLike, str]) -> tuple[Array, ...]:
 def array(name: str, value: ArrayLike, shape: str) -> Array:
     """Return one array, checked as by `arrays`.
 
-    Examples
-    --------
     >>> array("W", [1.0, 2.0], "m d")
     Traceback (most recent call last):
     ValueError: W has shape (2,): (m, d) is needed
@@ -143,8 +129,6 @@ def _shaped(name: str, value: Array, shape: str, sizes: dict[str, tuple[int, str
 def numbers_within(interval: str, **values: ArrayLike) -> tuple[Array, ...]:
     """Return arrays of any shape, every entry of which is in the interval.
 
-    Examples
-    --------
     >>> numbers_within("[0, inf)", x=[1.0, -2.0])
     Traceback (most recent call last):
     ValueError: x has the entry -2.0: numbers in [0, inf) are needed
@@ -160,8 +144,6 @@ def numbers_within(interval: str, **values: ArrayLike) -> tuple[Array, ...]:
 def signs(name: str, values: Array) -> Array:
     """Return the values if each is +1 or -1.
 
-    Examples
-    --------
     >>> signs("y", np.array([1.0, 0.0]))
     Traceback (most recent call last):
     ValueError: y has the entry 0: each must be +1 or -1

@@ -18,21 +18,19 @@ from numpy.typing import ArrayLike
 from scipy.optimize import nnls
 
 from . import checks
-from .checks import Array
-from .orthogonality import GramExtremes as GramExtremes
-from .orthogonality import as_samples as as_samples
-from .orthogonality import gaussian_grams as gaussian_grams
-from .orthogonality import gram_extremes as gram_extremes
-from .orthogonality import p_orthogonality as p_orthogonality
-from .orthogonality import p_orthogonality_of_gram as p_orthogonality_of_gram
-from .orthogonality import plane_example as plane_example
-from .orthogonality import sharp_family as sharp_family
-from .orthogonality import sharp_gram as sharp_gram
-from .orthogonality import sharp_weights as sharp_weights
+from .checks import Array, PerSample, Samples
+from .orthogonality import as_samples, p_orthogonality, plane_example, sharp_family
 
-Samples = Float64[Array, "n d"]
-PerSample = Float64[Array, "n"]
-Weights = Float64[Array, "d"]
+__all__ = [
+    "LinearClassifier",
+    "max_margin",
+    "min_norm_interpolator",
+    "p_orthogonality",
+    "plane_example",
+    "sharp_family",
+]
+
+Vector = Float64[Array, "d"]
 
 ACCEPTED = 1e-6
 """The largest residual of a solution."""
@@ -43,28 +41,15 @@ ROUNDING = 8 * float(np.finfo(float).eps)
 
 @dataclass(frozen=True)
 class LinearClassifier:
-    """A linear classifier that lies in the span of the data.
+    """A linear classifier ``w = Σ_i s_i y_i x_i`` in the span of the data, with its dual weights ``s``.
 
-    Attributes
-    ----------
-    w : ndarray, shape (d,)
-        The weights.
-    dual : ndarray, shape (n,)
-        The dual weights ``s`` with ``w = Σ_i s_i y_i x_i``.
-    residual : float
-        How far the optimality conditions are from holding, relative: see the function that made it. What rounding
-        the exact answer to float64 can change (`ROUNDING`) is not counted.
+    ``residual`` says how far the optimality conditions are from holding, relative: see the function that made it. What
+    rounding the exact answer to float64 can change (`ROUNDING`) is not counted.
     """
 
-    w: Weights
+    w: Vector
     dual: PerSample
     residual: float
-
-
-def as_data(X: ArrayLike, y: ArrayLike) -> tuple[Samples, PerSample]:
-    """Return samples and labels as float64 arrays of shapes (n, d) and (n,)."""
-    X, y = checks.arrays(X=(X, "n d"), y=(y, "n"))
-    return as_samples(X), checks.signs("y", y)
 
 
 @dataclass(frozen=True)
@@ -80,7 +65,9 @@ class _Scaled:
     exponent: int
 
     @classmethod
-    def of(cls, X: Samples, y: PerSample) -> _Scaled:
+    def of(cls, X: ArrayLike, y: ArrayLike) -> _Scaled:
+        X, y = checks.arrays(X=(X, "n d"), y=(y, "n"))
+        X, y = as_samples(X), checks.signs("y", y)
         exponents = np.frexp(np.abs(X).max(axis=1))[1]
         B = y[:, None] * np.ldexp(X, -exponents[:, None])
         norms = np.linalg.norm(B, axis=1)
@@ -92,7 +79,7 @@ class _Scaled:
             raise ValueError("the norms of the samples of X differ by more than float64 can hold")
         return cls(A, B / norms[:, None], 1 / lengths, least)
 
-    def residual(self, w: Weights, s: PerSample, equations: bool) -> float:
+    def residual(self, w: Vector, s: PerSample, equations: bool) -> float:
         """Return how far the conditions for ``w`` and its dual weights are from holding, beyond rounding.
 
         These are ``A w = 1``, or the KKT conditions of ``min ‖w‖`` with ``A w ≥ 1``; infinite if rounding hides them.
@@ -109,7 +96,7 @@ class _Scaled:
                 found[1:] = [(-slack - sway).max(), (abs(s @ slack) - s @ sway) / s.sum()]
         return math.nan if np.isnan(found).any() else max(0.0, *map(float, found))
 
-    def solution(self, w: Weights, s: PerSample, equations: bool) -> LinearClassifier:
+    def solution(self, w: Vector, s: PerSample, equations: bool) -> LinearClassifier:
         """Return the classifier of the data from that of ``A``; a ``ValueError`` says that float64 cannot hold it."""
         with np.errstate(over="ignore", under="ignore"):
             w, s = np.ldexp(w, -self.exponent), np.ldexp(s, -2 * self.exponent)
@@ -119,7 +106,7 @@ class _Scaled:
         return LinearClassifier(w, s, residual)
 
 
-def _least_norm(B: Samples, target: PerSample) -> tuple[Weights, PerSample, int]:
+def _least_norm(B: Samples, target: PerSample) -> tuple[Vector, PerSample, int]:
     """Return the shortest ``w`` nearest to ``B w = target``, a ``c`` with ``w = Bᵀc``, and the rank of ``B``.
 
     The first pass solves by the singular values of ``B``, the others refine.
@@ -143,25 +130,15 @@ def max_margin(X: ArrayLike, y: ArrayLike) -> LinearClassifier:
     ``(w, -1)``, and ``u`` to the dual weights. `scipy.optimize.nnls` so finds the active constraints; their equations
     are then solved afresh, so that the answer does not carry the cancellation in the residual.
 
-    Returns
-    -------
-    LinearClassifier
-        ``dual`` is nonnegative. ``residual`` is the largest violation of the KKT conditions: of
-        ``y_i ⟨w, x_i⟩ ≥ 1``; of ``w = Σ_i s_i y_i x_i``, relative to ``‖w‖``; and of
-        ``Σ_i s_i (y_i ⟨w, x_i⟩ - 1) = 0``, relative to ``Σ_i s_i``.
+    ``dual`` is nonnegative. ``residual`` is the largest violation of the KKT conditions: of ``y_i ⟨w, x_i⟩ ≥ 1``; of
+    ``w = Σ_i s_i y_i x_i``, relative to ``‖w‖``; and of ``Σ_i s_i (y_i ⟨w, x_i⟩ - 1) = 0``, relative to ``Σ_i s_i``.
+    A ``ValueError`` says that the data are not linearly separable through the origin, or so nearly not that double
+    precision cannot tell; or that float64 cannot hold the answer.
 
-    Raises
-    ------
-    ValueError
-        If the data are not linearly separable through the origin, or so nearly not that double precision cannot
-        tell; or if float64 cannot hold the answer.
-
-    Examples
-    --------
     >>> max_margin([[2.0, 0.0], [0.0, -1.0]], [1, -1]).w.round(12).tolist()
     [0.5, 1.0]
     """
-    data = _Scaled.of(*as_data(X, y))
+    data = _Scaled.of(X, y)
     # The columns of the triangular factor have the inner products of the rows of B, in at most n dimensions.
     u = _least_distance(np.linalg.qr(data.B.T)[1], data.h)
     w, s = np.zeros(data.A.shape[1]), np.zeros_like(u)
@@ -205,23 +182,14 @@ def min_norm_interpolator(X: ArrayLike, y: ArrayLike) -> LinearClassifier:
     ``w = Xᵀ(X Xᵀ)⁺y``, from the singular values of the samples divided by their norms. Where the samples are
     dependent and an interpolator exists all the same, the dual weights are not unique; one choice is returned.
 
-    Returns
-    -------
-    LinearClassifier
-        ``dual`` may have either sign. ``residual`` is the largest of the ``|⟨w, x_i⟩ - y_i|``, and of
-        ``‖w - Σ_i s_i y_i x_i‖/‖w‖``.
+    ``dual`` may have either sign. ``residual`` is the largest of the ``|⟨w, x_i⟩ - y_i|``, and of
+    ``‖w - Σ_i s_i y_i x_i‖/‖w‖``. A ``ValueError`` says that no interpolator exists, or none that double precision can
+    find; or that float64 cannot hold the answer.
 
-    Raises
-    ------
-    ValueError
-        If no interpolator exists, or none that double precision can find; or if float64 cannot hold the answer.
-
-    Examples
-    --------
     >>> min_norm_interpolator([[2.0, 0.0], [0.0, -1.0]], [1, -1]).w.tolist()
     [0.5, 1.0]
     """
-    data = _Scaled.of(*as_data(X, y))
+    data = _Scaled.of(X, y)
     w, c, rank = _least_norm(data.B, data.h)
     s = c * data.h
     if not data.residual(w, s, equations=True) <= ACCEPTED:

@@ -32,17 +32,10 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 
 from . import checks
-from .activation import check_slopes
-from .activation import leaky_relu as leaky_relu
-from .activation import leaky_relu_derivative as leaky_relu_derivative
-from .checks import Array
+from .activation import check_slopes, leaky_relu, leaky_relu_derivative
+from .checks import Array, OutputWeights, PerSample, Samples, Weights
 from .rank import stable_rank
 
-Samples = Float64[Array, "n d"]
-Labels = Float64[Array, "n"]
-Outputs = Float64[Array, "n"]
-Weights = Float64[Array, "m d"]
-OutputWeights = Float64[Array, "m"]
 Steps = Float64[Array, "T"]
 Iterates = Float64[Array, "T+1"]
 
@@ -53,14 +46,9 @@ def _output_weights(a: Array) -> Array:
     return a
 
 
-def _network_arguments(X: ArrayLike, W: ArrayLike, a: ArrayLike) -> tuple[Samples, Weights, OutputWeights]:
-    X, W, a = checks.arrays(X=(X, "n d"), W=(W, "m d"), a=(a, "m"))
-    return X, W, _output_weights(a)
-
-
 def _loss_arguments(
     X: ArrayLike, y: ArrayLike, W: ArrayLike, a: ArrayLike, name: str = "W"
-) -> tuple[Samples, Labels, Weights, OutputWeights]:
+) -> tuple[Samples, PerSample, Weights, OutputWeights]:
     X, y, W, a = checks.arrays(X=(X, "n d"), y=(y, "n"), **{name: (W, "m d")}, a=(a, "m"))
     return X, checks.signs("y", y), W, _output_weights(a)
 
@@ -68,8 +56,6 @@ def _loss_arguments(
 def output_weights(signs: ArrayLike) -> OutputWeights:
     """Return the second-layer weights ``a_j = signs_j/√m``, for ``m`` signs +1 or -1.
 
-    Examples
-    --------
     >>> output_weights([1, -1, 1, 1]).tolist()
     [0.5, -0.5, 0.5, 0.5]
     """
@@ -77,16 +63,14 @@ def output_weights(signs: ArrayLike) -> OutputWeights:
     return np.asarray(checked / np.sqrt(checked.size))
 
 
-def network(X: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float) -> Outputs:
+def network(X: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float) -> PerSample:
     """Return the outputs ``f(x_i; W) = Σ_j a_j φ(⟨w_j, x_i⟩)``.
 
-    Examples
-    --------
     >>> network([[1.0, 0.0], [0.0, -1.0]], W=[[2.0, 4.0]], a=[1.0], gamma=0.5).tolist()
     [2.0, -2.0]
     """
-    X, W, a = _network_arguments(X, W, a)
-    return leaky_relu(X @ W.T, gamma) @ a
+    X, W, a = checks.arrays(X=(X, "n d"), W=(W, "m d"), a=(a, "m"))
+    return leaky_relu(X @ W.T, gamma) @ _output_weights(a)
 
 
 def network_gradient(x: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float, at_zero: float = 1.0) -> Weights:
@@ -94,8 +78,6 @@ def network_gradient(x: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float, at_
 
     Since ``t φ'(t) = φ(t)``, also at the kink, ``⟨∇f(x; W), W⟩ = f(x; W)``; and ``‖∇f(x; W)‖_F ≤ ‖x‖``.
 
-    Examples
-    --------
     >>> network_gradient([2.0, 1.0], W=[[-1.0, 0.0]], a=[1.0], gamma=0.5).tolist()
     [[1.0, 0.5]]
     """
@@ -103,11 +85,9 @@ def network_gradient(x: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float, at_
     return np.outer(_output_weights(a) * leaky_relu_derivative(W @ x, gamma, at_zero), x)
 
 
-def margins(X: ArrayLike, y: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float) -> Outputs:
+def margins(X: ArrayLike, y: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float) -> PerSample:
     """Return ``z_i = y_i f(x_i; W)``.
 
-    Examples
-    --------
     >>> margins([[1.0, 0.0], [0.0, -1.0]], y=[1, -1], W=[[2.0, 4.0]], a=[1.0], gamma=0.5).tolist()
     [2.0, 2.0]
     """
@@ -118,8 +98,6 @@ def margins(X: ArrayLike, y: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float
 def logistic_loss(z: ArrayLike) -> Array:
     """Return ``ℓ(z) = log(1 + e^{-z})``, entry by entry, without overflow or cancellation.
 
-    Examples
-    --------
     >>> logistic_loss([-1000.0, 1000.0]).tolist()
     [1000.0, 0.0]
     """
@@ -129,8 +107,6 @@ def logistic_loss(z: ArrayLike) -> Array:
 def g(z: ArrayLike) -> Array:
     """Return ``g(z) = -ℓ'(z) = 1/(1 + e^z)``, entry by entry, without overflow; in [0, 1].
 
-    Examples
-    --------
     >>> g([-1000.0, 0.0]).tolist()
     [1.0, 0.5]
     """
@@ -140,8 +116,6 @@ def g(z: ArrayLike) -> Array:
 def logistic_derivative(z: ArrayLike) -> Array:
     """Return ``ℓ'(z) = -1/(1 + e^z) = -g(z)``.
 
-    Examples
-    --------
     >>> logistic_derivative([0.0]).tolist()
     [-0.5]
     """
@@ -151,8 +125,6 @@ def logistic_derivative(z: ArrayLike) -> Array:
 def empirical_loss(X: ArrayLike, y: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float) -> float:
     """Return ``L̂(W) = (1/n) Σ_i ℓ(z_i)``, with the `margins` ``z_i``.
 
-    Examples
-    --------
     >>> round(empirical_loss([[1.0]], y=[1], W=[[0.0]], a=[1.0], gamma=0.5), 9)
     0.693147181
     """
@@ -162,8 +134,6 @@ def empirical_loss(X: ArrayLike, y: ArrayLike, W: ArrayLike, a: ArrayLike, gamma
 def empirical_g(X: ArrayLike, y: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float) -> float:
     """Return ``Ĝ(W) = (1/n) Σ_i g(z_i)``, with the `margins` ``z_i``; in [0, 1].
 
-    Examples
-    --------
     >>> empirical_g([[1.0]], y=[1], W=[[0.0]], a=[1.0], gamma=0.5)
     0.5
     """
@@ -171,8 +141,8 @@ def empirical_g(X: ArrayLike, y: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: f
 
 
 def _loss_gradient(
-    X: Samples, y: Labels, W: Weights, a: OutputWeights, gamma: float, at_zero: float
-) -> tuple[Outputs, Weights]:
+    X: Samples, y: PerSample, W: Weights, a: OutputWeights, gamma: float, at_zero: float
+) -> tuple[PerSample, Weights]:
     """Return the margins and ``∇L̂(W)``, for arguments already checked."""
     pre = X @ W.T
     positive = pre > 0
@@ -188,8 +158,6 @@ def loss_gradient(
 ) -> Weights:
     """Return ``∇L̂(W) = -(1/n) Σ_i g(z_i) y_i ∇f(x_i; W)``.
 
-    Examples
-    --------
     >>> loss_gradient([[1.0]], y=[1], W=[[0.0]], a=[1.0], gamma=0.5).tolist()
     [[-0.5]]
     """
@@ -202,23 +170,10 @@ def loss_gradient(
 class Trajectory:
     """A run of gradient descent; entry ``t`` of each array belongs to ``W^{(t)}``, and ``T`` is the last step.
 
-    Attributes
-    ----------
-    alpha : ndarray, shape (T,)
-        Step sizes used: ``alpha[t]`` leads from ``W^{(t)}`` to ``W^{(t+1)}``.
-    H : ndarray, shape (T+1,), or None
-        ``⟨W^{(t)}, V⟩``; None where no ``V`` was given.
-    F : ndarray, shape (T+1,)
-        ``‖W^{(t)}‖_F``.
-    G : ndarray, shape (T+1,)
-        ``Ĝ(W^{(t)})``.
-    L : ndarray, shape (T+1,)
-        ``L̂(W^{(t)})``.
-    rank, rank_of_change : ndarray, shape (T+1,), or None
-        Stable ranks of ``W^{(t)}`` and of ``W^{(t)} - W^{(0)}``; NaN for a zero matrix (so always at ``t = 0``
-        for the change), None where ranks were not recorded.
-    W0, W : ndarray, shape (m, d)
-        First and last weights.
+    The step size ``alpha[t]`` leads from ``W^{(t)}`` to ``W^{(t+1)}``. Recorded are ``H = ⟨W^{(t)}, V⟩``, None where no
+    ``V`` was given; ``F = ‖W^{(t)}‖_F``; ``G = Ĝ(W^{(t)})``; ``L = L̂(W^{(t)})``; and the stable ranks of ``W^{(t)}``
+    and ``W^{(t)} - W^{(0)}``, NaN for a zero matrix (so always at ``t = 0`` for the change), None where ranks were not
+    recorded. ``W0`` and ``W`` are the first and the last weights.
     """
 
     alpha: Steps
@@ -253,28 +208,10 @@ def gradient_descent(
 ) -> Trajectory:
     """Run ``W^{(t+1)} = W^{(t)} - α_t ∇L̂(W^{(t)})`` from ``W^{(0)} = W0`` and record it.
 
-    Parameters
-    ----------
-    X, y, W0, a, gamma, at_zero
-        See the top of this module; ``W0`` is left unchanged.
-    alpha : float or sequence of ``steps`` floats
-        Step size, or one a step; each positive.
-    steps : int
-        Number of steps, at least 0.
-    V : array_like, shape (m, d), optional
-        Direction whose inner product with the weights is recorded as ``H``.
-    record_rank : bool
-        Whether to record stable ranks (two singular value decompositions a step).
-    stop_at : float, optional
-        Stop at the first ``t`` with ``Ĝ(W^{(t)}) ≤ stop_at``.
+    There are ``steps`` ≥ 0 steps, or fewer: the last ``t`` is the first with ``Ĝ(W^{(t)}) ≤ stop_at``. ``alpha`` is the
+    step size, or one a step, each positive and small enough for the weights not to overflow. ``V``, of the shape of
+    the weights, asks for ``H``, and ``record_rank`` for stable ranks (two singular value decompositions a step).
 
-    Raises
-    ------
-    ValueError
-        If an argument is out of its range, or the weights overflow.
-
-    Examples
-    --------
     >>> run = gradient_descent([[1.0]], y=[1], W0=[[0.0]], a=[1.0], gamma=0.5, alpha=2.0, steps=1)
     >>> run.W.tolist(), run.steps
     ([[1.0]], 1)

@@ -1,6 +1,8 @@
 """How nearly orthogonal samples are, and data of which it is known (Problem 2).
 
-Samples ``X`` have shape (n, d), and none is zero: NumPy arrays, lists or torch tensors.
+Samples ``X`` have shape (n, d), and none is zero: NumPy arrays, lists or torch tensors. The family on which the
+theorems of Problem 2 are sharp has n ≥ 2 samples, p-orthogonality ``p`` in (0, ∞) and largest norm ``R ≥ 1``, the other
+norms being 1 (`prp-sharp-family`). A ``ValueError`` names what is not so.
 """
 
 from __future__ import annotations
@@ -14,17 +16,20 @@ from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from . import checks
-from .checks import Array
+from .checks import Array, PerSample, Samples
 
-Samples = Float64[Array, "n d"]
-PerSample = Float64[Array, "n"]
 Gram = Float64[Array, "n n"]
 Stack = Float64[Array, "k n n"]
 PerMatrix = Float64[Array, "k"]
 
 
 def as_samples(X: ArrayLike) -> Samples:
-    """Return samples as a float64 array of shape (n, d); a zero sample is refused (the book assumes R_min > 0)."""
+    """Return samples as a float64 array of shape (n, d); a zero sample is refused (the book assumes R_min > 0).
+
+    >>> as_samples([[1, 2], [0, 0]])
+    Traceback (most recent call last):
+    ValueError: sample 1 of X is zero: every x_i must be nonzero
+    """
     X = checks.array("X", X, "n d")
     zero = np.flatnonzero(~X.any(axis=1))
     if len(zero):
@@ -33,7 +38,11 @@ def as_samples(X: ArrayLike) -> Samples:
 
 
 def scaled(X: Samples) -> Samples:
-    """Return the samples times the power of two that brings the largest entry into [1/2, 1)."""
+    """Return the samples times the power of two that brings the largest entry into [1/2, 1).
+
+    >>> scaled(np.array([[3.0, 8.0]])).tolist()
+    [[0.1875, 0.5]]
+    """
     return np.asarray(np.ldexp(X, -np.frexp(np.abs(X).max())[1]))
 
 
@@ -41,15 +50,8 @@ def scaled(X: Samples) -> Samples:
 class GramExtremes:
     """The extreme entries of a Gram matrix, which say how nearly orthogonal ``n`` samples are.
 
-    Attributes
-    ----------
-    n : int
-    R_min_squared, R_max_squared : float
-        The least and the largest ``‖x_i‖²``.
-    M : float
-        The largest ``|⟨x_i, x_j⟩|``, ``i ≠ j``; 0 for one sample.
-    i, j : int
-        A pair that attains ``M``.
+    The least and the largest ``‖x_i‖²``, and ``M``, the largest ``|⟨x_i, x_j⟩|``, ``i ≠ j``, with a pair that attains
+    it; 0 for one sample.
     """
 
     n: int
@@ -77,25 +79,11 @@ class GramExtremes:
 def gram_extremes(
     X: ArrayLike, rows: int = 2000, progress: Callable[[range], Iterable[int]] | None = None
 ) -> GramExtremes:
-    """Return the extreme entries of ``X Xᵀ``, which is formed ``rows`` rows at a time.
+    """Return the extreme entries of ``X Xᵀ``, which is formed ``rows`` rows at a time; ``progress`` wraps their range.
 
-    Sums of products of integers are exact, as long as they stay below 2⁵³.
+    Sums of products of integers are exact, as long as they stay below 2⁵³. Norms whose square overflows or underflows
+    are refused; `scaled` avoids that.
 
-    Parameters
-    ----------
-    X : array_like, shape (n, d)
-    rows : int
-        At least 1; ``rows × n`` numbers are held at a time.
-    progress : callable, optional
-        Wraps the range over the blocks, such as ``tqdm``.
-
-    Raises
-    ------
-    ValueError
-        If a square of a norm overflows or underflows (`scaled` avoids that), or ``X`` are no samples.
-
-    Examples
-    --------
     >>> gram_extremes([[2, 0], [0, 1], [-1, 1]])
     GramExtremes(n=3, R_min_squared=1.0, R_max_squared=4.0, M=2.0, i=0, j=2)
     """
@@ -123,15 +111,8 @@ def p_orthogonality(X: ArrayLike) -> float:
     """Return the largest p for which the samples are p-orthogonal.
 
     ``p(S) = R_min²/(R² n M)`` with ``M = max_{i ≠ j} |⟨x_i, x_j⟩|`` and ``R = R_max/R_min``; infinite if ``M = 0``
-    or ``n = 1`` (Definition `def-p-orthogonal` of the book).
+    or ``n = 1`` (`def-p-orthogonal`). Norms that differ by a factor of more than 1e140 are refused.
 
-    Raises
-    ------
-    ValueError
-        If the norms differ by a factor of more than 1e140.
-
-    Examples
-    --------
     >>> p_orthogonality([[2.0, 0.0], [0.0, 1.0], [-1.0, 1.0]])
     0.041666666666666664
     """
@@ -141,8 +122,6 @@ def p_orthogonality(X: ArrayLike) -> float:
 def p_orthogonality_of_gram(gram: Stack) -> PerMatrix:
     """Return `p_orthogonality` for each Gram matrix of a stack.
 
-    Examples
-    --------
     >>> p_orthogonality_of_gram(np.array([[[4.0, 1.0], [1.0, 1.0]]])).tolist()
     [0.125]
     """
@@ -157,35 +136,25 @@ def p_orthogonality_of_gram(gram: Stack) -> PerMatrix:
         return np.asarray(low / (high / low * n * M))
 
 
-def sharp_gram(n: int, p: float, R: float = 1.0) -> Gram:
-    """Return the Gram matrix of the family on which the theorems of Problem 2 are sharp.
-
-    With mu = 1 / (p R^2 n): ||x_1|| = R, ||x_j|| = 1, <x_1, x_j> = mu and <x_i, x_j> = -mu for i != j >= 2.
-    It is positive definite exactly when (1 - (n-2) mu) R^2 > (n-1) mu^2, and always when p R^2 > 1 - 1/n
-    (Proposition `prp-sharp-family`).
-
-    Parameters
-    ----------
-    n : int
-        Number of samples, at least 2.
-    p : float
-        The family's p_orthogonality, positive and finite.
-    R : float
-        Ratio of the largest norm to the smallest, at least 1.
-
-    Returns
-    -------
-    ndarray, shape (n, n)
-
-    Raises
-    ------
-    ValueError
-        If an argument is out of its range, or no data have this Gram matrix with independent samples.
-    """
+def _sharp_product(n: int, p: float, R: float) -> float:
+    """Return the sharp family's ``μ = 1/(pR²n)``, for arguments in their ranges."""
     checks.whole(2, n=n)
     checks.within("(0, inf)", p=p)
     checks.within("[1, inf)", R=R)
-    mu = 1 / (p * R**2 * n)
+    return 1 / (p * R**2 * n)
+
+
+def sharp_gram(n: int, p: float, R: float = 1.0) -> Gram:
+    """Return the Gram matrix of the sharp family.
+
+    With ``μ = 1/(pR²n)``: ``‖x_1‖ = R``, ``‖x_j‖ = 1``, ``⟨x_1, x_j⟩ = μ`` and ``⟨x_i, x_j⟩ = -μ`` for i ≠ j ≥ 2. It is
+    positive definite exactly when ``(1 - (n-2)μ)R² > (n-1)μ²``, which is needed, and always when ``pR² > 1 - 1/n``
+    (`prp-sharp-family`).
+
+    >>> sharp_gram(2, p=1.0, R=2.0).tolist()
+    [[4.0, 0.125], [0.125, 1.0]]
+    """
+    mu = _sharp_product(n, p, R)
     if (1 - (n - 2) * mu) * R**2 <= (n - 1) * mu**2:
         raise ValueError(f"n = {n}, p = {p}, R = {R}: not positive definite; p R^2 > 1 - 1/n is enough")
     gram = np.full((n, n), -mu)
@@ -196,67 +165,48 @@ def sharp_gram(n: int, p: float, R: float = 1.0) -> Gram:
 
 
 def sharp_family(n: int, p: float, R: float = 1.0) -> tuple[Samples, PerSample]:
-    """Return data with the Gram matrix `sharp_gram`: X of shape (n, n), and labels that are all 1.
+    """Return n samples of dimension n with the Gram matrix `sharp_gram`, and labels that are all 1.
 
-    Raises
-    ------
-    ValueError
-        As `sharp_gram`.
+    >>> X, y = sharp_family(4, p=1.0)
+    >>> round(p_orthogonality(X), 12), y.tolist()
+    (1.0, [1.0, 1.0, 1.0, 1.0])
     """
     return np.asarray(np.linalg.cholesky(sharp_gram(n, p, R)), dtype=np.float64), np.ones(n)
 
 
 def sharp_weights(n: int, p: float, R: float = 1.0) -> tuple[float, float]:
-    """Return the interpolator's dual weights on the sharp family, in closed form: s_1, and s_j for j >= 2.
+    """Return the interpolator's dual weights on the sharp family, in closed form: ``s_1``, and ``s_j`` for j ≥ 2.
 
-    With mu = 1/(p R^2 n) and D = 1 - (n-2) mu - (n-1) mu^2 / R^2:
-    s_1 = (1 - (2n-3) mu) / (R^2 D) and s_j = (1 - mu / R^2) / D (Proposition `prp-sharp-family`).
+    With ``μ = 1/(pR²n)`` and ``D = 1 - (n-2)μ - (n-1)μ²/R²`` they are ``s_1 = (1 - (2n-3)μ)/(R²D)`` and
+    ``s_j = (1 - μ/R²)/D``, for ``pR² > 1 - 1/n`` (`prp-sharp-family`).
 
-    Raises
-    ------
-    ValueError
-        If n < 2, R < 1, or p R^2 <= 1 - 1/n.
+    >>> sharp_weights(2, p=1.0)
+    (0.6666666666666666, 0.6666666666666666)
     """
-    checks.whole(2, n=n)
-    checks.within("(0, inf)", p=p)
-    checks.within("[1, inf)", R=R)
+    mu = _sharp_product(n, p, R)
     if not p * R**2 > 1 - 1 / n:
         raise ValueError(f"n = {n}, p = {p}, R = {R}: p R^2 > 1 - 1/n is needed")
-    mu = 1 / (p * R**2 * n)
     D = 1 - (n - 2) * mu - (n - 1) * mu**2 / R**2
     return (1 - (2 * n - 3) * mu) / (R**2 * D), (1 - mu / R**2) / D
 
 
 def plane_example() -> tuple[Samples, PerSample]:
-    """Return two samples of the plane on which the two classifiers differ (Example `exm-plane`).
+    """Return two samples, both labelled 1, with ``w_MM = (1, 0)`` and ``w_MNI = (1, -1)`` (`exm-plane`).
 
-    x_1 = (1, 0) and x_2 = (2, 1), both labelled 1: w_MM = (1, 0) and w_MNI = (1, -1).
+    >>> plane_example()[0].tolist()
+    [[1.0, 0.0], [2.0, 1.0]]
     """
     return np.array([[1.0, 0.0], [2.0, 1.0]]), np.ones(2)
 
 
 def gaussian_grams(n: int, d: int, draws: int, rng: np.random.Generator) -> Stack:
-    """Draw Gram matrices of n samples from N(0, I_d), without drawing the samples.
+    """Draw Gram matrices of n ≤ d samples from N(0, I_d), without drawing the samples; exact in distribution.
 
-    X X^T = L L^T with L lower triangular, its entries independent: standard normal below the diagonal, and
-    L_ii^2 chi-square with d - i + 1 degrees of freedom (Bartlett's decomposition). Exact in distribution.
+    ``X Xᵀ = L Lᵀ`` with L lower triangular, its entries independent: standard normal below the diagonal, and
+    ``L_ii²`` chi-square with ``d - i + 1`` degrees of freedom (Bartlett's decomposition).
 
-    Parameters
-    ----------
-    n, d : int
-        Samples and dimension, 1 <= n <= d.
-    draws : int
-        Number of matrices.
-    rng : numpy Generator
-
-    Returns
-    -------
-    ndarray, shape (draws, n, n)
-
-    Raises
-    ------
-    ValueError
-        If n is not between 1 and d.
+    >>> gaussian_grams(2, d=3, draws=5, rng=np.random.default_rng(0)).shape
+    (5, 2, 2)
     """
     checks.whole(1, n=n, d=d, draws=draws)
     if n > d:

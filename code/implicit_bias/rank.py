@@ -4,6 +4,10 @@ The stable rank ``‖W‖_F² / ‖W‖₂²`` is at least 1, at most the rank, 
 the book shows that it is large for Gaussian weights (`thm-initial-rank`) and bounded for the gradient of the loss
 on nearly orthogonal data (`thm-gradient-rank`); the second fact rests on one number per sample, the spread
 ``κ_i`` of the neurons' slopes, which `activation_spread` computes.
+
+Arrays are NumPy arrays, lists or torch tensors. In every function, and a ``ValueError`` names what is not so: ``X``
+holds n samples of dimension d, one a row, ``W`` the first-layer weights of m neurons, one a row; the slope ``gamma`` is
+in (0, 1], and ``at_zero``, the number used for ``φ'(0)``, in [γ, 1]; ``m``, ``n`` and ``d`` are at least 1.
 """
 
 from __future__ import annotations
@@ -11,40 +15,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from . import checks
 from .activation import leaky_relu_derivative
-from .checks import Array
+from .checks import OutputWeights, PerSample, Samples, Weights
 from .orthogonality import as_samples, gram_extremes, scaled
-
-Samples = Float64[Array, "n d"]
-PerSample = Float64[Array, "n"]
-Weights = Float64[Array, "m d"]
-OutputWeights = Float64[Array, "m"]
 
 
 def stable_rank(W: ArrayLike) -> float:
-    """Return ``‖W‖_F² / ‖W‖₂²``, the stable rank of a nonzero matrix.
+    """Return ``‖W‖_F² / ‖W‖₂²``, in [1, min(m, d)], the stable rank of a nonzero matrix.
 
     The matrix is first divided by its largest entry in absolute value, so that no square overflows or underflows:
     the result has a relative error of a few units of float64 rounding for entries of any size.
 
-    Parameters
-    ----------
-    W : array or tensor, shape (m, d)
-        Real and finite, not all zero.
-
-    Returns
-    -------
-    float
-        In ``[1, min(m, d)]``.
-
-    Raises
-    ------
-    ValueError
-        If ``W`` is not a finite real matrix, or is zero (its stable rank is not defined).
+    >>> stable_rank([[3.0, 0.0], [0.0, 4.0]])
+    1.5625
     """
     W = checks.array("W", W, "m d")
     largest = np.abs(W).max()
@@ -60,34 +46,21 @@ def expected_stable_rank(m: int, d: int) -> float:
     The numerator is the mean of ``‖W‖_F²/σ²`` and ``√m + √d`` the value around which ``‖W‖₂/σ`` concentrates for
     large ``m`` and ``d`` (`prp-initial-rank-fine` proves the lower half of "close to").
 
-    Raises
-    ------
-    ValueError
-        If ``m`` or ``d`` is not a positive whole number.
+    >>> expected_stable_rank(100, 100)
+    25.0
     """
     checks.whole(1, m=m, d=d)
     return float(m * d / (np.sqrt(m) + np.sqrt(d)) ** 2)
 
 
 def coefficient_spread(C: ArrayLike) -> PerSample:
-    """Return, for every column of ``C``, the mean of its squares over the square of its mean.
+    """Return, for every column of ``C``, the mean of its squares over the square of its mean; in [1, m].
 
-    For the matrix with rows ``a_j Σ_i y_i C_{ji} x_i`` these are the numbers ``κ_i`` of `lem-coefficients`.
+    ``C`` has shape (m, n), its entries are nonnegative, and no column is zero. For the matrix with rows
+    ``a_j Σ_i y_i C_{ji} x_i`` these are the numbers ``κ_i`` of `lem-coefficients`.
 
-    Parameters
-    ----------
-    C : array or tensor, shape (m, n)
-        Nonnegative coefficients, one row a neuron, one column a sample, no column zero.
-
-    Returns
-    -------
-    array, shape (n,)
-        ``κ_i ∈ [1, m]``.
-
-    Raises
-    ------
-    ValueError
-        If ``C`` is not a finite matrix, has a negative entry, or a column of zeros.
+    >>> coefficient_spread([[1.0, 1.0], [1.0, 0.0]]).tolist()
+    [1.0, 2.0]
     """
     (coefficients,) = checks.numbers_within("[0, inf)", C=checks.array("C", C, "m n"))
     largest = coefficients.max(axis=0)
@@ -101,14 +74,8 @@ def coefficient_spread(C: ArrayLike) -> PerSample:
 class ActivationSpread:
     """How unevenly the neurons respond to each sample.
 
-    Attributes
-    ----------
-    kappa : array, shape (n,)
-        ``κ_i = mean_j φ'(⟨w_j, x_i⟩)² / (mean_j φ'(⟨w_j, x_i⟩))²``, in ``[1, (1+γ)²/(4γ)]``.
-    active : array, shape (n,)
-        ``q_i``, the fraction of neurons with ``⟨w_j, x_i⟩ > 0``; ``κ_i ≤ 1/q_i``.
-    mean_slope : array, shape (n,)
-        ``mean_j φ'(⟨w_j, x_i⟩)``, in ``[γ, 1]``.
+    ``κ_i = mean_j φ'(⟨w_j, x_i⟩)² / (mean_j φ'(⟨w_j, x_i⟩))²``, in [1, (1+γ)²/(4γ)]; the active fraction ``q_i``, of
+    neurons with ``⟨w_j, x_i⟩ > 0``, for which ``κ_i ≤ 1/q_i``; the mean slope ``mean_j φ'(⟨w_j, x_i⟩)``, in [γ, 1].
     """
 
     kappa: PerSample
@@ -119,26 +86,11 @@ class ActivationSpread:
 def activation_spread(X: ArrayLike, W: ArrayLike, gamma: float, at_zero: float = 1.0) -> ActivationSpread:
     """Return the spread ``κ_i``, the active fraction ``q_i`` and the mean slope at every sample.
 
-    Parameters
-    ----------
-    X : array or tensor, shape (n, d)
-        Samples.
-    W : array or tensor, shape (m, d)
-        First-layer weights, one neuron a row.
-    gamma : float
-        Slope of the leaky ReLU, in ``(0, 1]``.
-    at_zero : float
-        The value used for ``φ'(0)``, in ``[γ, 1]``.
-
-    Raises
-    ------
-    ValueError
-        If an array is not a finite matrix, the dimensions differ, or a slope is out of range.
-
-    Notes
-    -----
     These are the quantities of `thm-gradient-rank`: the gradient's stable rank is at most
     ``1 + (1+θ)/(1-θ) (max_i κ_i - 1)`` for every ``θ < 1`` with ``n M ≤ θ R_min²``.
+
+    >>> activation_spread(X=[[1.0, 0.0]], W=[[2.0, 0.0], [-1.0, 0.0]], gamma=0.5).active.tolist()
+    [0.5]
     """
     X, W = checks.arrays(X=(X, "n d"), W=(W, "m d"))
     pre = X @ W.T  # the same product as in the network, so that both see the same signs
@@ -151,10 +103,8 @@ def gaussian_spread(gamma: float) -> float:
 
     The ``κ_∞`` of `prp-sharp-gaussian`; in ``[1, 2)``, and 1 only at ``γ = 1``.
 
-    Raises
-    ------
-    ValueError
-        If not ``0 < gamma <= 1``.
+    >>> round(gaussian_spread(0.5), 6)
+    1.111111
     """
     checks.within("(0, 1]", gamma=gamma)
     return 2 * (1 + gamma**2) / (1 + gamma) ** 2
@@ -163,21 +113,12 @@ def gaussian_spread(gamma: float) -> float:
 def gaussian_gradient_rank(weights: ArrayLike, gamma: float) -> float:
     """Return what the gradient's stable rank is close to for orthogonal data, Gaussian weights and large ``m``.
 
-    With ``h_i = g_i ‖x_i‖``, ``ν = (1+γ)/2`` and ``ω = (1-γ)/2`` it is the ``Λ(h)`` of `prp-sharp-gaussian`,
-    ``(ν² + ω²) Σ h_i² / λ_max(ν² h hᵀ + ω² diag(h²))``; for equal ``h_i`` this is
+    With positive ``weights`` ``h_i = g_i ‖x_i‖``, ``ν = (1+γ)/2`` and ``ω = (1-γ)/2`` it is the ``Λ(h)`` of
+    `prp-sharp-gaussian`, ``(ν² + ω²) Σ h_i² / λ_max(ν² h hᵀ + ω² diag(h²))``; for equal ``h_i`` this is
     ``n(ν²+ω²)/(nν²+ω²)``, which tends to `gaussian_spread` as ``n → ∞``.
 
-    Parameters
-    ----------
-    weights : array or tensor, shape (n,)
-        The positive numbers ``h_i``.
-    gamma : float
-        Slope, in ``(0, 1]``.
-
-    Raises
-    ------
-    ValueError
-        If a weight is not positive and finite, or ``gamma`` is out of range.
+    >>> round(gaussian_gradient_rank([1.0] * 10, gamma=0.5), 6)
+    1.098901
     """
     checks.within("(0, 1]", gamma=gamma)
     (h,) = checks.numbers_within("(0, inf)", weights=checks.array("weights", weights, "n"))
@@ -190,35 +131,13 @@ def gaussian_gradient_rank(weights: ArrayLike, gamma: float) -> float:
 def extremal_network(active: int, n: int, scale: float = 1.0) -> tuple[Samples, PerSample, Weights, OutputWeights]:
     """Return ``X, y, W, a`` at which the gradient's stable rank equals every ``κ_i``.
 
-    There are ``n`` samples, the unit vectors, all labelled 1, and ``n`` neurons; neuron ``j`` is active on the samples
-    ``j, …, j + active - 1`` (cyclically). With ``q = active/n`` the stable rank is
-    ``(q + (1-q)γ²)/(q + (1-q)γ)²``, and that is ``(1+γ)²/(4γ)``, the largest possible value for orthogonal data, if
-    ``γ = active/(n - active)``, ``active <= n/2`` (`prp-sharp-adversarial`).
+    There are ``n`` samples, the unit vectors, all labelled 1, and ``n`` neurons, with weights ``±scale`` and
+    ``a_j = 1/√n``; neuron ``j`` is active on the samples ``j, …, j + active - 1`` (cyclically), ``1 ≤ active ≤ n``.
+    With ``q = active/n`` the stable rank is ``(q + (1-q)γ²)/(q + (1-q)γ)²``, and that is ``(1+γ)²/(4γ)``, the largest
+    value for orthogonal data, if ``γ = active/(n - active)``, ``active ≤ n/2`` (`prp-sharp-adversarial`).
 
-    Parameters
-    ----------
-    active : int
-        Samples on which a neuron is active, ``1 <= active <= n``.
-    n : int
-        Number of samples, of neurons, and of dimensions.
-    scale : float
-        Size of every weight, positive.
-
-    Returns
-    -------
-    X : array, shape (n, n)
-        The identity.
-    y : array, shape (n,)
-        All ones.
-    W : array, shape (n, n)
-        Entries ``±scale``.
-    a : array, shape (n,)
-        All ``1/√n``.
-
-    Raises
-    ------
-    ValueError
-        If not ``1 <= active <= n``, both whole numbers, or ``scale`` is not positive.
+    >>> extremal_network(active=1, n=2)[2].tolist()
+    [[1.0, -1.0], [-1.0, 1.0]]
     """
     checks.whole(1, active=active, n=n)
     if active > n:
@@ -233,44 +152,23 @@ def orthogonality_defect(X: ArrayLike) -> float:
     """Return ``θ(S) = n M / R_min²``, with ``M`` the largest ``|⟨x_i, x_j⟩|``, ``i ≠ j``.
 
     The data are p-orthogonal exactly when ``θ(S) ≤ 1/(p R²)``; it is 0 for orthogonal data and for ``n = 1``
-    (`lem-gram`).
+    (`lem-gram`). No sample may be zero.
 
-    Parameters
-    ----------
-    X : array or tensor, shape (n, d)
-        Samples, none zero.
-
-    Raises
-    ------
-    ValueError
-        If ``X`` is not a finite matrix, or a row is zero.
+    >>> orthogonality_defect([[2.0, 0.0], [1.0, 1.0]])
+    2.0
     """
     return gram_extremes(scaled(as_samples(X))).defect
 
 
 def nearly_orthogonal_samples(n: int, d: int, theta: float, rng: np.random.Generator) -> Samples:
-    """Return ``n`` unit vectors of ``R^d`` with ``θ(S) = theta``, at random.
+    """Return ``n ≤ d`` unit vectors of ``R^d`` with ``θ(S) = theta``, in [0, 1), at random; 0 for ``n = 1``.
 
     The Gram matrix is ``I + (θ/n) S``, ``S`` symmetric with zero diagonal, its other entries uniform in ``[-1, 1]`` and
     then divided by the largest; the frame that carries it is uniform.
 
-    Parameters
-    ----------
-    n, d : int
-        Positive, ``n <= d``.
-    theta : float
-        In ``[0, 1)``; has no effect for ``n = 1``.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    array, shape (n, d)
-
-    Raises
-    ------
-    ValueError
-        If ``n`` or ``d`` is not a positive whole number, ``n > d``, or ``theta`` is outside ``[0, 1)``.
+    >>> X = nearly_orthogonal_samples(3, d=5, theta=0.25, rng=np.random.default_rng(0))
+    >>> round(orthogonality_defect(X), 12)
+    0.25
     """
     checks.whole(1, n=n, d=d)
     if n > d:

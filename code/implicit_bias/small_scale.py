@@ -10,34 +10,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
+from numpy.typing import ArrayLike
 from scipy.special import softmax
 
+from . import checks
 from .activation import leaky_relu, leaky_relu_derivative
+from .checks import Array
 
 
 @dataclass(frozen=True)
 class SmallScaleState:
-    r"""The limit of the weights over sigma, and of the output bias, after some steps.
+    """The limits of ``U = (W, b)/σ``, of ``A = V/σ``, and of the output bias ``c`` itself, which is of order one."""
 
-    Attributes
-    ----------
-    U : ndarray, shape (m, d + 1)
-        Limit of ``(W, b) / sigma``; the last column belongs to the bias.
-    A : ndarray, shape (k, m)
-        Limit of ``V / sigma``.
-    c : ndarray, shape (k,)
-        Limit of the output bias itself, which is of order one.
-    """
-
-    U: np.ndarray
-    A: np.ndarray
-    c: np.ndarray
+    U: Float64[Array, "m inputs"]
+    A: Float64[Array, "k m"]
+    c: Float64[Array, " k"]
 
 
 def small_scale_limit(
-    U: np.ndarray, A: np.ndarray, X: np.ndarray, labels: np.ndarray, alpha: float, gamma: float, steps: int
+    U: ArrayLike, A: ArrayLike, X: ArrayLike, labels: ArrayLike, alpha: float, gamma: float, steps: int
 ) -> list[SmallScaleState]:
-    r"""Run the limit recursion from ``(U, A, 0)``.
+    r"""Run the limit recursion from ``(U, A, 0)``; return its states at 0, 1, ..., ``steps``.
 
     With :math:`\tilde x_i = (x_i, 1)`, :math:`\delta_i = \mathrm{softmax}(c) - e_{y_i}` and means over the n samples,
 
@@ -45,57 +39,25 @@ def small_scale_limit(
               A' = A - \alpha \,\overline{\delta_i\, \varphi(U \tilde x_i)^\top},\quad
               c' = c - \alpha \,\overline{\delta_i}.
 
-    Parameters
-    ----------
-    U : ndarray, shape (m, d + 1)
-    A : ndarray, shape (k, m)
-    X : ndarray, shape (n, d)
-    labels : ndarray of int, shape (n,)
-        From 0 to k - 1.
-    alpha : float
-        Step size, positive.
-    gamma : float
-        Slope of the leaky ReLU, in (0, 1]; also taken as its derivative at 0.
-    steps : int
-        Number of steps, at least 0.
+    ``U`` has shape (m, d+1), ``A`` (k, m), ``X`` (n, d), and the n labels are from 0 to k - 1; the step size ``alpha``
+    is positive, and ``gamma`` is also taken as the derivative of the leaky ReLU at 0 (@thm-small-scale).
 
-    Returns
-    -------
-    list of SmallScaleState, at 0, 1, ..., ``steps``
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit together, a label is out of range or ``alpha`` is not positive.
-
-    Notes
-    -----
-    Source: the book's @thm-small-scale.
+    >>> small_scale_limit([[1, 0]], [[0], [1]], X=[[2]], labels=[0], alpha=1.0, gamma=0.5, steps=1)[-1].A.tolist()
+    [[1.0], [0.0]]
     """
-    U, A, X = (np.asarray(array, dtype=float) for array in (U, A, X))
-    labels = np.asarray(labels)
-    n, d = X.shape
-    if U.shape[1] != d + 1 or A.shape[1] != U.shape[0] or labels.shape != (n,):
-        raise ValueError(
-            f"shapes U {U.shape}, A {A.shape}, X {X.shape}, labels {labels.shape}: "
-            "need (m, d + 1), (k, m), (n, d), (n,)"
-        )
-    if labels.min() < 0 or labels.max() >= len(A):
-        raise ValueError(f"labels from {labels.min()} to {labels.max()}: need 0 to {len(A) - 1}")
-    if not alpha > 0:
-        raise ValueError(f"alpha = {alpha}: the step size must be positive")
-    inputs = np.column_stack((X, np.ones(n)))
+    X, U, A, labels = checks.arrays(X=(X, "n d"), U=(U, "m d+1"), A=(A, "k m"), labels=(labels, "n"))
+    if not np.isin(labels, range(len(A))).all():
+        raise ValueError(f"labels from {labels.min():g} to {labels.max():g}: need 0 to {len(A) - 1}")
+    checks.within("(0, inf)", alpha=alpha)
+    checks.whole(0, steps=steps)
+    n = len(X)
+    inputs, targets = np.column_stack((X, np.ones(n))), np.eye(len(A))[labels.astype(int)]
     states = [SmallScaleState(U, A, np.zeros(len(A)))]
-    for _ in range(steps):
+    for _ in range(int(steps)):
         now = states[-1]
-        delta = softmax(now.c) - np.eye(len(A))[labels]
-        hidden = inputs @ now.U.T
+        delta, hidden = softmax(now.c) - targets, inputs @ now.U.T
         back = (delta @ now.A) * leaky_relu_derivative(hidden, gamma, at_zero=gamma)
-        states.append(
-            SmallScaleState(
-                now.U - alpha / n * back.T @ inputs,
-                now.A - alpha / n * delta.T @ leaky_relu(hidden, gamma),
-                now.c - alpha * delta.mean(0),
-            )
-        )
+        U = now.U - alpha / n * back.T @ inputs
+        A = now.A - alpha / n * delta.T @ leaky_relu(hidden, gamma)
+        states.append(SmallScaleState(U, A, now.c - alpha * delta.mean(0)))
     return states

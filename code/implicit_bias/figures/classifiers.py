@@ -10,16 +10,9 @@ from numpy.typing import NDArray
 from scipy.stats import beta
 
 from .. import bounds
-from ..margin import (
-    gaussian_grams,
-    max_margin,
-    min_norm_interpolator,
-    p_orthogonality,
-    p_orthogonality_of_gram,
-    plane_example,
-    sharp_family,
-)
+from ..margin import max_margin, min_norm_interpolator
 from ..network import g
+from ..orthogonality import gaussian_grams, p_orthogonality, p_orthogonality_of_gram, plane_example, sharp_family
 from .style import COLORS, Array, band, curve, figure
 
 

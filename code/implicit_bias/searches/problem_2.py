@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .. import bounds, margin
+from .. import bounds, orthogonality
 from .climb import Array, Generator, Instance
 from .registry import search
 
@@ -18,7 +18,8 @@ def gaussian_orthogonal(rng: Generator) -> float:
     found, delta = [], 0.1
     for n, p in ((2, 1.0), (8, 3.0), (32, 30.0), (64, 100.0)):
         d = math.ceil(bounds.gaussian_dimension(n, p, delta))
-        found.append(p / np.quantile(margin.p_orthogonality_of_gram(margin.gaussian_grams(n, d, 300, rng)), delta))
+        grams = orthogonality.gaussian_grams(n, d, 300, rng)
+        found.append(p / np.quantile(orthogonality.p_orthogonality_of_gram(grams), delta))
     return float(max(found))
 
 
