@@ -21,14 +21,7 @@ from . import checks
 from .checks import Array, PerSample, Samples
 from .orthogonality import as_samples, p_orthogonality, plane_example, sharp_family
 
-__all__ = [
-    "LinearClassifier",
-    "max_margin",
-    "min_norm_interpolator",
-    "p_orthogonality",
-    "plane_example",
-    "sharp_family",
-]
+__all__ = ["max_margin", "min_norm_interpolator", "p_orthogonality", "plane_example", "sharp_family"]
 
 Vector = Float64[Array, "d"]
 
@@ -161,8 +154,7 @@ def _least_distance(B: Float64[Array, "k n"], h: PerSample) -> PerSample:
     The right-hand side is scaled by ``τ`` until the solution has norm about 1: the last entry of the residual
     is ``1/(1 + τ²‖w‖²)``, which cancellation would spoil where the margin is small.
     """
-    target = np.zeros(len(B) + 1)
-    target[-1] = 1.0
+    target = np.append(np.zeros(len(B)), 1.0)
     tau = 1.0
     while True:
         try:

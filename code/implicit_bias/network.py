@@ -7,18 +7,12 @@ For rows ``w_j`` of ``W`` and fixed second-layer weights ``a_j = ±1/√m``,
 Everything is float64 NumPy; PyTorch tensors and lists are accepted wherever an array is. The arguments are, in every
 function, and a ``ValueError`` names the one that is not so:
 
-X : shape (n, d)
-    One sample ``x_i`` a row.
-y : shape (n,)
-    Labels, each +1 or -1.
-W : shape (m, d)
-    First-layer weights, one neuron a row.
-a : shape (m,)
-    Second-layer weights, each ``±1/√m``: `output_weights`.
-gamma : float
-    Slope γ, in (0, 1].
-at_zero : float
-    The number used for ``φ'(0)``, in [γ, 1]: every theorem of the book holds for each choice.
+- ``X``, of shape (n, d): one sample ``x_i`` a row;
+- ``y``, of shape (n,): labels, each +1 or -1;
+- ``W``, of shape (m, d): first-layer weights, one neuron a row;
+- ``a``, of shape (m,): second-layer weights, each ``±1/√m`` (`output_weights`);
+- ``gamma``: the slope γ, in (0, 1];
+- ``at_zero``: the number used for ``φ'(0)``, in [γ, 1]; every theorem of the book holds for each choice.
 """
 
 from __future__ import annotations

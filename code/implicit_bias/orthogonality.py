@@ -91,10 +91,9 @@ def gram_extremes(
     checks.whole(1, rows=rows)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         squares = np.einsum("ij,ij->i", X, X)
-        if not (squares.min() > 1e-290 and squares.max() < 1e290):
-            raise ValueError(
-                f"samples of X have squared norms from {squares.min():g} to {squares.max():g}: too extreme"
-            )
+        low, high = float(squares.min()), float(squares.max())
+        if not (low > 1e-290 and high < 1e290):
+            raise ValueError(f"samples of X have squared norms from {low:g} to {high:g}: too extreme")
         largest, pair = 0.0, (0, 0)
         blocks = range(0, len(X), int(rows))
         for start in blocks if progress is None else progress(blocks):
@@ -104,7 +103,7 @@ def gram_extremes(
             if (most := float(block.max())) > largest:
                 i, j = np.unravel_index(block.argmax(), block.shape)
                 largest, pair = most, (start + int(i), start + int(j))
-    return GramExtremes(len(X), float(squares.min()), float(squares.max()), largest, *pair)
+    return GramExtremes(len(X), low, high, largest, *pair)
 
 
 def p_orthogonality(X: ArrayLike) -> float:

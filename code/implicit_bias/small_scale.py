@@ -57,7 +57,7 @@ def small_scale_limit(
         now = states[-1]
         delta, hidden = softmax(now.c) - targets, inputs @ now.U.T
         back = (delta @ now.A) * leaky_relu_derivative(hidden, gamma, at_zero=gamma)
-        U = now.U - alpha / n * back.T @ inputs
-        A = now.A - alpha / n * delta.T @ leaky_relu(hidden, gamma)
-        states.append(SmallScaleState(U, A, now.c - alpha * delta.mean(0)))
+        new_U = now.U - alpha / n * back.T @ inputs
+        new_A = now.A - alpha / n * delta.T @ leaky_relu(hidden, gamma)
+        states.append(SmallScaleState(new_U, new_A, now.c - alpha * delta.mean(0)))
     return states
