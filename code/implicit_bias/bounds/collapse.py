@@ -2,22 +2,11 @@
 
 In every function, and a ``ValueError`` names the one that is not so:
 
-m, d, n : int
-    Neurons, dimension, samples; at least 1.
-eps, eta : float
-    In (0, 1).
-xi : float
-    At least 0.
-gamma : float
-    Slope γ, in (0, 1].
-theta : float
-    The defect ``θ(S) = n M/R_min²`` or a bound on it, in [0, 1): `rank.orthogonality_defect`.
-kappa : float
-    ``max_i κ_i`` or a bound on it, at least 1: `rank.activation_spread`.
-slope : float
-    A lower bound on every mean slope, in (0, 1]: γ always, ``max{γ, 1/4}`` if ``q_i >= 1/4`` for every ``i``.
-R_min, R_max : float
-    The least and the largest ``‖x_i‖``, positive.
+- ``m``, ``d``, ``n``: neurons, dimension, samples, at least 1; ``eps``, ``eta``: in (0, 1); ``xi``: at least 0;
+- ``gamma``: slope γ, in (0, 1]; ``R_min``, ``R_max``: the least and the largest ``‖x_i‖``, positive;
+- ``theta``: the defect ``θ(S) = n M/R_min²`` or a bound on it, in [0, 1) (`rank.orthogonality_defect`);
+- ``kappa``: ``max_i κ_i`` or a bound on it, at least 1 (`rank.activation_spread`);
+- ``slope``: a lower bound on every mean slope, in (0, 1]: γ always, ``max{γ, 1/4}`` if ``q_i >= 1/4`` for every ``i``.
 """
 
 from __future__ import annotations
@@ -38,9 +27,6 @@ ONE_STEP_CONSTANT = 9.0
 
 def initial_rank_floor(m: int, d: int) -> float:
     """Return ``min(m, d)/18``, the floor of the stable rank at initialisation (`thm-initial-rank`).
-
-    Examples
-    --------
     >>> initial_rank_floor(180, 784)
     10.0
     """
@@ -49,7 +35,10 @@ def initial_rank_floor(m: int, d: int) -> float:
 
 
 def initial_rank_failure(m: int, d: int, c: float = VERSHYNIN_C) -> float:
-    """Return ``exp(-md/16) + 2 exp(-c max(m, d))``, how often that floor may fail (`thm-initial-rank`)."""
+    """Return ``exp(-md/16) + 2 exp(-c max(m, d))``, how often that floor may fail (`thm-initial-rank`).
+    >>> round(initial_rank_failure(4, 8), 6)
+    0.171967
+    """
     checks.whole(1, m=m, d=d)
     checks.within("(0, inf)", c=c)
     return math.exp(-m * d / 16) + 2 * math.exp(-c * max(m, d))
@@ -57,9 +46,6 @@ def initial_rank_failure(m: int, d: int, c: float = VERSHYNIN_C) -> float:
 
 def initial_rank_fine_floor(m: int, d: int, eps: float, xi: float) -> float:
     """Return ``(1-ε) m d/(√m + √d + ξ)²`` (`prp-initial-rank-fine`).
-
-    Examples
-    --------
     >>> initial_rank_fine_floor(100, 100, eps=0.5, xi=0.0)
     12.5
     """
@@ -70,7 +56,10 @@ def initial_rank_fine_floor(m: int, d: int, eps: float, xi: float) -> float:
 
 
 def initial_rank_fine_failure(m: int, d: int, eps: float, xi: float, c: float = VERSHYNIN_C) -> float:
-    """Return ``exp(-ε² md/4) + 2 exp(-c ξ²)``, how often the finer floor may fail (`prp-initial-rank-fine`)."""
+    """Return ``exp(-ε² md/4) + 2 exp(-c ξ²)``, how often the finer floor may fail (`prp-initial-rank-fine`).
+    >>> round(initial_rank_fine_failure(4, 8, eps=0.5, xi=2.0), 6)
+    0.406006
+    """
     checks.whole(1, m=m, d=d)
     checks.within("(0, 1)", eps=eps)
     checks.within("[0, 1e100)", xi=xi)
@@ -80,9 +69,6 @@ def initial_rank_fine_failure(m: int, d: int, eps: float, xi: float, c: float = 
 
 def spread_bound(gamma: float) -> float:
     """Return ``(1+γ)²/(4γ)``, the largest value that any ``κ_i`` can have (`lem-spread`).
-
-    Examples
-    --------
     >>> spread_bound(1.0)
     1.0
     """
@@ -91,16 +77,16 @@ def spread_bound(gamma: float) -> float:
 
 
 def activation_failure(n: int, m: int) -> float:
-    """Return ``n exp(-m/8)``, how often a sample activates at most a quarter of the neurons (`lem-active`)."""
+    """Return ``n exp(-m/8)``, how often a sample activates at most a quarter of the neurons (`lem-active`).
+    >>> round(activation_failure(n=100, m=80), 6)
+    0.00454
+    """
     checks.whole(1, n=n, m=m)
     return n * math.exp(-m / 8)
 
 
 def gradient_rank_bound(theta: float, kappa: float) -> float:
     """Return ``1 + (1+θ)/(1-θ) (κ-1)``, the bound on the gradient's stable rank (`thm-gradient-rank`).
-
-    Examples
-    --------
     >>> gradient_rank_bound(theta=0.5, kappa=2.0)
     4.0
     """
@@ -110,23 +96,35 @@ def gradient_rank_bound(theta: float, kappa: float) -> float:
 
 
 def gaussian_gradient_rank_bound(theta: float, gamma: float) -> float:
-    """Return ``1 + (1+θ)/(1-θ) (min{4, (1+γ)²/(4γ)} - 1)``: Gaussian weights (`cor-gradient-rank-gaussian`)."""
+    """Return ``1 + (1+θ)/(1-θ) (min{4, (1+γ)²/(4γ)} - 1)``: Gaussian weights (`cor-gradient-rank-gaussian`).
+    >>> gaussian_gradient_rank_bound(theta=0.5, gamma=0.01)
+    10.0
+    """
     return gradient_rank_bound(theta, min(4.0, spread_bound(gamma)))
 
 
 def trajectory_rank_bound(theta: float, gamma: float) -> float:
-    """Return ``1 + (1+θ)/(1-θ) (1-γ)²/(4γ)``, for ``W⁽ᵗ⁾ - W⁽⁰⁾`` at every ``t ≥ 1`` (`thm-trajectory`)."""
+    """Return ``1 + (1+θ)/(1-θ) (1-γ)²/(4γ)``, for ``W⁽ᵗ⁾ - W⁽⁰⁾`` at every ``t ≥ 1`` (`thm-trajectory`).
+    >>> trajectory_rank_bound(theta=0.5, gamma=1.0)
+    1.0
+    """
     return gradient_rank_bound(theta, spread_bound(gamma))
 
 
 def weight_norm_failure(m: int, d: int) -> float:
-    """Return ``exp(-md/8)``, how often ``‖W⁽⁰⁾‖_F² ≤ 2mdσ²`` may fail (`thm-one-step`)."""
+    """Return ``exp(-md/8)``, how often ``‖W⁽⁰⁾‖_F² ≤ 2mdσ²`` may fail (`thm-one-step`).
+    >>> round(weight_norm_failure(4, 6), 6)
+    0.049787
+    """
     checks.whole(1, m=m, d=d)
     return math.exp(-m * d / 8)
 
 
 def gradient_norm_floor(n: int, theta: float, slope: float, R_min: float) -> float:
-    """Return ``√(1-θ) slope R_min/((1+e)√n)``: at most ``‖∇L̂(W)‖₂`` if ``‖W‖₂ R_max <= 1`` (`lem-gradient-norm`)."""
+    """Return ``√(1-θ) slope R_min/((1+e)√n)``: at most ``‖∇L̂(W)‖₂`` if ``‖W‖₂ R_max <= 1`` (`lem-gradient-norm`).
+    >>> round(gradient_norm_floor(n=4, theta=0.0, slope=0.5, R_min=2.0), 6)
+    0.134471
+    """
     checks.whole(1, n=n)
     checks.within("[0, 1)", theta=theta)
     checks.within("(0, 1]", slope=slope)
@@ -137,9 +135,9 @@ def gradient_norm_floor(n: int, theta: float, slope: float, R_min: float) -> flo
 def one_step_sigma(
     m: int, d: int, n: int, theta: float, slope: float, R_min: float, R_max: float, alpha: float, eta: float
 ) -> float:
-    """Return ``σ̄ = min{1/R_max, η α √(1-θ) slope R_min/((1+e)√n)}/√(2md)`` (`thm-one-step`).
-
-    ``alpha`` is the smallest first step size in use, positive.
+    """Return ``σ̄ = min{1/R_max, η α √(1-θ) slope R_min/((1+e)√n)}/√(2md)``, α the smallest first step (`thm-one-step`).
+    >>> one_step_sigma(4, 2, n=1, theta=0.0, slope=1.0, R_min=1.0, R_max=1.0, alpha=100.0, eta=0.5)
+    0.25
     """
     checks.whole(1, m=m, d=d)
     checks.within("(0, 1)", eta=eta)
@@ -151,12 +149,8 @@ def one_step_sigma(
 
 def one_step_rank_bound(rank: float, eta: float) -> float:
     """Return ``((√rank + η)/(1-η))²``: the stable rank of ``W⁽⁰⁾ + D`` if ``‖W⁽⁰⁾‖_F ≤ η ‖D‖₂`` (`lem-perturbation`).
-
     With ``D = -α ∇L̂(W⁽⁰⁾)`` it is the bound of `thm-one-step`, with ``D = W⁽ᵗ⁾ - W⁽⁰⁾`` that of `cor-trajectory`.
     ``rank`` is the stable rank of ``D``, or a bound on it, at least 1; ``eta`` may be 0.
-
-    Examples
-    --------
     >>> one_step_rank_bound(4.0, eta=0.5)
     25.0
     """

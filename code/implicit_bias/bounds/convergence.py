@@ -2,20 +2,12 @@
 
 In every function, and a ``ValueError`` names the one that is not so:
 
-eps : float
-    Target ε, in (0, 1) unless something else is said.
-alpha : float
-    Step size α, positive.
-c : float
-    Margin constant, in (0, 1]: `margin_constant`.
-norm0, norm : float
-    ``‖W^{(0)}‖_F`` and ``F_t = ‖W^{(t)}‖_F``, at least 0.
-g_hat : float
-    ``Ĝ(W^{(t)})``, in [0, 1]; less than 1 for `norm_growth_sharp`.
-n : int
-    Number of samples, at least 1.
-steps : int
-    Number of steps ``T``, at least 1.
+- ``eps``: target ε, in (0, 1) unless something else is said; ``alpha``: step size α, positive;
+- ``c``: margin constant, in (0, 1] (`margin_constant`); ``n``, ``steps``: samples and steps ``T``, at least 1;
+- ``norm0``, ``norm``: ``F_0`` and ``F_t``, where ``F_t = ‖W^{(t)}‖_F``, at least 0;
+- ``g_hat``: ``Ĝ(W^{(t)})``, in [0, 1]; less than 1 for `norm_growth_sharp`.
+
+Mean ``Ĝ`` and mean ``L̂`` are the means of ``Ĝ(W^{(t)})`` and ``L̂(W^{(t)})`` over ``t = 0, …, T-1``.
 """
 
 from __future__ import annotations
@@ -31,7 +23,9 @@ from .. import checks
 from ..checks import Array
 
 
-def _check_rate(alpha: float, c: float, norm0: float = 0.0) -> None:
+def _check_rate(alpha: float, c: float, norm0: float = 0.0, *, eps: float = 0.5, steps: int = 1) -> None:
+    checks.within("(0, 1)", eps=eps)
+    checks.whole(1, steps=steps)
     checks.within("(0, 1e100)", alpha=alpha)
     checks.within("(0, 1]", c=c)
     checks.within("[0, 1e100)", norm0=norm0)
@@ -48,23 +42,17 @@ def _whole_steps(*terms: tuple[float, float]) -> int:
 
 
 def smoothness_constant() -> float:
-    """Return the smoothness ``β = 1/4`` of ``L̂`` in the cases where it is smooth (`thm-smoothness`)."""
+    """Return the smoothness ``β = 1/4`` of ``L̂`` in the cases where it is smooth (`thm-smoothness`).
+    >>> smoothness_constant()
+    0.25
+    """
     return 0.25
 
 
 def margin_constant(gamma: float, v: ArrayLike) -> float:
-    """Return ``c = γ/‖v‖``, below which no ``y_i ⟨∇f(x_i; W), V⟩`` can fall (`thm-margin-direction`).
-
-    Parameters
-    ----------
-    gamma : float
-        Slope, in (0, 1].
-    v : array_like, shape (d,)
-        Any vector with ``y_i ⟨v, x_i⟩ ≥ 1`` for all ``i``, so ``‖v‖ ≥ 1`` for data in the unit ball. The max-margin
-        vector gives the largest constant, which no other ``V`` of norm 1 improves.
-
-    Examples
-    --------
+    """Return ``c = γ/‖v‖``, below which no ``y_i ⟨∇f(x_i; W), V⟩`` can fall (`thm-margin-direction`), γ in (0, 1].
+    ``v``, of shape (d,), is any with ``y_i ⟨v, x_i⟩ ≥ 1`` for all ``i``, so ``‖v‖ ≥ 1`` for data in the unit ball.
+    The max-margin vector gives the largest constant, which no other ``V`` of norm 1 improves.
     >>> margin_constant(0.5, [2.0, 0.0])
     0.25
     """
@@ -77,9 +65,6 @@ def margin_constant(gamma: float, v: ArrayLike) -> float:
 
 def tangent_height(shift: float) -> float:
     """Return ``ω(s) = max_z g(z)(z - s) = W₀(e^{-1-s})``, attained at ``z = s + 1 + ω(s)``, any real s (`lem-tangent`).
-
-    Examples
-    --------
     >>> round(tangent_height(-1.0), 6)
     0.567143
     """
@@ -88,15 +73,15 @@ def tangent_height(shift: float) -> float:
 
 
 def kappa() -> float:
-    """Return ``κ = max_z z/(1 + e^z) = W₀(1/e) ≈ 0.278``, the constant of `thm-norm-growth`."""
+    """Return ``κ = max_z z/(1 + e^z) = W₀(1/e) ≈ 0.278``, the constant of `thm-norm-growth`.
+    >>> round(kappa(), 6)
+    0.278465
+    """
     return tangent_height(0.0)
 
 
 def margin_gain(g_value: ArrayLike) -> Array:
     """Return ``ψ(g) = g log((1-g)/g)``, which is ``g(z) z`` written through ``g = g(z)`` in [0, 1) (`lem-tangent`).
-
-    Examples
-    --------
     >>> margin_gain([0.5]).tolist()
     [0.0]
     """
@@ -106,66 +91,57 @@ def margin_gain(g_value: ArrayLike) -> Array:
 
 
 def norm_growth(norm: float, alpha: float, g_hat: float) -> float:
-    """Return ``F² + 2ακ + α²Ĝ²``, which ``F_{t+1}²`` cannot exceed (`thm-norm-growth`, second bound)."""
+    """Return ``F² + 2ακ + α²Ĝ²``, which ``F_{t+1}²`` cannot exceed (`thm-norm-growth`, second bound).
+    >>> round(norm_growth(1.0, alpha=2.0, g_hat=0.5), 6)
+    3.113858
+    """
     _check_rate(alpha, 1.0, norm)
     checks.within("[0, 1]", g_hat=g_hat)
     return norm**2 + 2 * alpha * kappa() + (alpha * g_hat) ** 2
 
 
 def norm_growth_sharp(norm: float, alpha: float, g_hat: float) -> float:
-    """Return ``F² + 2αψ(Ĝ) + α²Ĝ²``, which ``F_{t+1}²`` cannot exceed (`thm-norm-growth`, first bound)."""
+    """Return ``F² + 2αψ(Ĝ) + α²Ĝ²``, which ``F_{t+1}²`` cannot exceed (`thm-norm-growth`, first bound).
+    >>> norm_growth_sharp(1.0, alpha=2.0, g_hat=0.5)
+    2.0
+    """
     _check_rate(alpha, 1.0, norm)
     return norm**2 + 2 * alpha * float(margin_gain(g_hat)) + (alpha * g_hat) ** 2
 
 
 def norm_growth_homework(norm: float, alpha: float) -> float:
-    """Return ``F² + 2α + α²``, the homework's bound on ``F_{t+1}²`` (`thm-norm-growth`, third bound)."""
+    """Return ``F² + 2α + α²``, the homework's bound on ``F_{t+1}²`` (`thm-norm-growth`, third bound).
+    >>> norm_growth_homework(3.0, alpha=2.0)
+    17.0
+    """
     _check_rate(alpha, 1.0, norm)
     return norm**2 + 2 * alpha + alpha**2
 
 
 def steps_first_rate(eps: float, alpha: float, c: float, norm0: float = 0.0) -> int:
-    """Return the least whole ``T ≥ 2κ/(αc²ε²) + 1/(c²ε) + 2‖W^{(0)}‖_F/(αcε)`` (`thm-first-rate`).
-
-    Then the mean of ``Ĝ(W^{(t)})`` over ``t = 0, …, T-1`` is at most ε.
-
-    Examples
-    --------
+    """Return the least whole ``T ≥ 2κ/(αc²ε²) + 1/(c²ε) + 2F_0/(αcε)``: then mean ``Ĝ ≤ ε`` (`thm-first-rate`).
     >>> steps_first_rate(eps=0.1, alpha=1.0, c=0.5)
     263
     """
-    checks.within("(0, 1)", eps=eps)
-    _check_rate(alpha, c, norm0)
+    _check_rate(alpha, c, norm0, eps=eps)
     return _whole_steps((2 * kappa(), alpha * c**2 * eps**2), (1, c**2 * eps), (2 * norm0, alpha * c * eps))
 
 
 def steps_homework(eps: float, alpha: float, c: float, norm0: float = 0.0) -> int:
-    """Return the least whole ``T ≥ (2+α)/(αc²ε²) + 2‖W^{(0)}‖_F/(αcε)``, after `thm-first-rate`.
-
-    This is what the homework's own norm bound gives.
-
-    Examples
-    --------
+    """Return the least whole ``T ≥ (2+α)/(αc²ε²) + 2F_0/(αcε)``: by the homework's norm bound (after `thm-first-rate`).
     >>> steps_homework(eps=0.1, alpha=1.0, c=0.5)
     1200
     """
-    checks.within("(0, 1)", eps=eps)
-    _check_rate(alpha, c, norm0)
+    _check_rate(alpha, c, norm0, eps=eps)
     return _whole_steps((2 + alpha, alpha * c**2 * eps**2), (2 * norm0, alpha * c * eps))
 
 
 def steps_fast_rate(eps: float, alpha: float, c: float, norm0: float = 0.0) -> int:
-    """Return the least whole ``T ≥ (2 log⁺((1-ε)/ε) + α + 2c‖W^{(0)}‖_F)/(αc²ε)`` (`thm-fast-rate`).
-
-    Then the mean of ``Ĝ(W^{(t)})`` over ``t = 0, …, T-1`` is at most ε.
-
-    Examples
-    --------
+    """Return the least whole ``T ≥ (2 log⁺((1-ε)/ε) + α + 2cF_0)/(αc²ε)``: then mean ``Ĝ ≤ ε`` (`thm-fast-rate`).
     >>> steps_fast_rate(eps=0.1, alpha=1.0, c=0.5)
     216
     """
-    checks.within("(0, 1)", eps=eps)
-    _check_rate(alpha, c, norm0)
+    _check_rate(alpha, c, norm0, eps=eps)
     return _whole_steps((2 * _log_odds(eps) + alpha + 2 * c * norm0, alpha * c**2 * eps))
 
 
@@ -175,28 +151,21 @@ def _log_odds(value: float) -> float:
 
 
 def first_rate(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
-    """Return the bound of `thm-first-rate` on the mean of ``Ĝ`` over the first ``steps`` iterates.
-
-    It is ``(Q + √(Q² + 2αc²κT))/(αc²T)`` with ``Q = α/2 + c‖W^{(0)}‖_F``.
+    """Return ``(Q + √(Q² + 2αc²κT))/(αc²T)`` with ``Q = α/2 + cF_0``: it bounds mean ``Ĝ`` (`thm-first-rate`).
+    >>> first_rate(263, alpha=1.0, c=0.5) <= 0.1 <= first_rate(262, alpha=1.0, c=0.5)
+    True
     """
-    checks.whole(1, steps=steps)
-    _check_rate(alpha, c, norm0)
+    _check_rate(alpha, c, norm0, steps=steps)
     q = alpha / 2 + c * norm0
     return (q + math.sqrt(q**2 + 2 * alpha * c**2 * kappa() * steps)) / (alpha * c**2 * steps)
 
 
 def fast_rate(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
-    """Return the bound of `thm-fast-rate` on the mean of ``Ĝ`` over the first ``steps`` iterates.
-
-    It is the only solution ``G`` of ``αc²TG = 2 log⁺((1-G)/G) + α + 2c‖W^{(0)}‖_F``; 1 where that solution exceeds 1.
-
-    Examples
-    --------
+    """Return the ``G`` with ``αc²TG = 2 log⁺((1-G)/G) + α + 2cF_0``, at most 1: bounds mean ``Ĝ`` (`thm-fast-rate`).
     >>> fast_rate(216, alpha=1.0, c=0.5) <= 0.1 <= fast_rate(215, alpha=1.0, c=0.5)
     True
     """
-    checks.whole(1, steps=steps)
-    _check_rate(alpha, c, norm0)
+    _check_rate(alpha, c, norm0, steps=steps)
 
     def excess(value: float) -> float:
         return alpha * c**2 * steps * value - 2 * _log_odds(value) - alpha - 2 * c * norm0
@@ -206,23 +175,21 @@ def fast_rate(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
 
 def steps_lower_bound(eps: float, alpha: float, c: float = 1.0) -> float:
     """Return ``(1/ε - 1 - e^{αc/2})/(αc²e^{αc²/2})``: no earlier ``t`` has ``Ĝ ≤ ε`` on the data of `prp-lower-bound`.
-
     Its single sample has the margin constant ``c``; ``αc`` is at most 1,000.
-
-    Examples
-    --------
     >>> round(steps_lower_bound(eps=0.01, alpha=1.0), 4)
     59.0465
     """
-    checks.within("(0, 1)", eps=eps)
-    _check_rate(alpha, c)
+    _check_rate(alpha, c, eps=eps)
     if alpha * c > 1000:
         raise ValueError(f"alpha = {alpha}, c = {c}: alpha c of at most 1000 is needed")
     return (1 / eps - 1 - math.exp(alpha * c / 2)) / (alpha * c**2 * math.exp(alpha * c**2 / 2))
 
 
 def loss_bound(g_hat: float, n: int) -> float:
-    """Return ``-(1/n) log(1 - nĜ)``, which ``L̂`` cannot exceed where ``Ĝ < 1/n`` (`thm-loss`); else infinity."""
+    """Return ``-(1/n) log(1 - nĜ)``, which ``L̂`` cannot exceed where ``Ĝ < 1/n`` (`thm-loss`); else infinity.
+    >>> round(loss_bound(0.75, n=1), 6), loss_bound(0.5, n=2)
+    (1.386294, inf)
+    """
     checks.within("[0, 1]", g_hat=g_hat)
     checks.whole(1, n=n)
     return -math.log1p(-n * g_hat) / n if n * g_hat < 1 else math.inf
@@ -230,9 +197,6 @@ def loss_bound(g_hat: float, n: int) -> float:
 
 def loss_target(eps: float, n: int) -> float:
     """Return ``ε' = (1 - e^{-nε})/n``, for positive ε: where ``Ĝ ≤ ε'``, ``L̂ ≤ ε`` (`thm-loss`).
-
-    Examples
-    --------
     >>> round(loss_target(eps=0.1, n=10), 6)
     0.063212
     """
@@ -242,21 +206,27 @@ def loss_target(eps: float, n: int) -> float:
 
 
 def loss_target_simple(eps: float, n: int) -> float:
-    """Return ``min{ε/(2 log 2), 1/(2n)}``, for positive ε; never more than `loss_target` (`cor-loss-simple`)."""
+    """Return ``min{ε/(2 log 2), 1/(2n)}``, for positive ε; never more than `loss_target` (`cor-loss-simple`).
+    >>> loss_target_simple(eps=1.0, n=5)
+    0.1
+    """
     checks.within("(0, inf)", eps=eps)
     checks.whole(1, n=n)
     return min(eps / (2 * math.log(2)), 1 / (2 * n))
 
 
 def steps_to_loss(eps: float, n: int, alpha: float, c: float, norm0: float = 0.0) -> int:
-    """Return a ``T`` with ``L̂(W^{(t)}) ≤ ε`` for a ``t < T``: `steps_fast_rate` at `loss_target` (`thm-loss-steps`)."""
+    """Return a ``T`` with ``L̂(W^{(t)}) ≤ ε`` for a ``t < T``: `steps_fast_rate` at `loss_target` (`thm-loss-steps`).
+    >>> steps_to_loss(eps=0.1, n=10, alpha=1.0, c=0.5)
+    405
+    """
     return steps_fast_rate(loss_target(eps, n), alpha, c, norm0)
 
 
 def steps_to_loss_free_of_n(eps: float, alpha: float, c: float, norm0: float = 0.0) -> int:
-    """Return the least whole ``T ≥ (c‖W^{(0)}‖_F + log(2/ε) + α/2)²/(αc²ε)``, ε in (0, 2] (`prp-loss-free-of-n`).
-
-    Then the mean of ``L̂(W^{(t)})`` over ``t = 0, …, T-1`` is at most ε, whatever the number of samples.
+    """Return the least whole ``T ≥ (cF_0 + log(2/ε) + α/2)²/(αc²ε)``, ε ≤ 2: mean ``L̂ ≤ ε`` (`prp-loss-free-of-n`).
+    >>> steps_to_loss_free_of_n(eps=0.1, alpha=1.0, c=0.5)
+    489
     """
     checks.within("(0, 2]", eps=eps)
     _check_rate(alpha, c, norm0)
@@ -264,13 +234,12 @@ def steps_to_loss_free_of_n(eps: float, alpha: float, c: float, norm0: float = 0
 
 
 def mean_loss(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
-    """Return the bound of `prp-loss-free-of-n` on the mean of ``L̂`` over the first ``steps`` iterates.
-
-    It is the least value, over ``λ ≥ -α/2``, of the convex ``ℓ(λ) + (c‖W^{(0)}‖_F + λ + α/2)²/(2αc²T)``. For α < 8,
-    and at γ = 1 or if all ``y_i a_j > 0``, it bounds the last of these losses as well (`prp-last-iterate`).
+    """Return the least ``ℓ(λ) + (cF_0 + λ + α/2)²/(2αc²T)`` over λ ≥ -α/2: it bounds mean ``L̂`` (`prp-loss-free-of-n`).
+    For α < 8, and at γ = 1 or if all ``y_i a_j > 0``, it bounds the last of these losses as well (`prp-last-iterate`).
+    >>> round(mean_loss(steps=100, alpha=1.0, c=0.5), 6)
+    0.250624
     """
-    checks.whole(1, steps=steps)
-    _check_rate(alpha, c, norm0)
+    _check_rate(alpha, c, norm0, steps=steps)
     weight = alpha * c**2 * steps
 
     def slope(shift: float) -> float:
@@ -283,11 +252,7 @@ def mean_loss(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
 
 def last_iterate_loss(steps: int, alpha: float, c: float) -> float:
     """Return ``(2 log 2)²/(α(1 - α/8)c²T)``, for α in (0, 8) (`prp-last-iterate`).
-
     At γ = 1, or if all ``y_i a_j > 0``, it bounds the loss ``T`` steps after it was at most ``(log 2)/n``.
-
-    Examples
-    --------
     >>> round(last_iterate_loss(steps=10, alpha=4.0, c=1.0), 6)
     0.096091
     """

@@ -2,17 +2,13 @@
 
 In every function, and a ``ValueError`` names the one that is not so:
 
-n : int
-    Samples, at least 2 unless something else is said (one sample is p-orthogonal for every p).
-d : int
-    Dimension, at least 1.
-p : float
-    Of p-orthogonality, positive: `margin.p_orthogonality`; infinite for orthogonal samples, which the bounds on the
-    weights and on the angle allow.
-R : float
-    Ratio ``R_max/R_min`` of the largest norm to the smallest, at least 1.
-delta : float
-    Probability δ, in (0, 1).
+- ``n``: samples, at least 2 unless something else is said (one sample is p-orthogonal for every p);
+- ``d``: dimension, at least 1; ``delta``: probability δ, in (0, 1);
+- ``p``: of p-orthogonality, positive (`margin.p_orthogonality`); infinite for orthogonal samples, which the bounds on
+  the weights and on the angle allow;
+- ``R``: ratio ``R_max/R_min`` of the largest norm to the smallest, at least 1.
+
+The tails of `lem-chi-square` (Laurent and Massart 2000) take arrays of nonnegative numbers.
 """
 
 from __future__ import annotations
@@ -47,12 +43,7 @@ def _check_gaussian(n: int, p: float, delta: float = 0.5) -> None:
 
 
 def chi_square_upper(d: ArrayLike, x: ArrayLike) -> Array:
-    """Return ``2√(dx) + 2x``: a χ²_d variable exceeds its mean by it with probability at most e^{-x}.
-
-    For arrays of nonnegative numbers (`lem-chi-square`, from Laurent and Massart 2000).
-
-    Examples
-    --------
+    """Return ``2√(dx) + 2x``: a χ²_d variable exceeds its mean by it with probability ≤ e^{-x} (`lem-chi-square`).
     >>> float(chi_square_upper(4.0, 1.0))
     6.0
     """
@@ -61,31 +52,26 @@ def chi_square_upper(d: ArrayLike, x: ArrayLike) -> Array:
 
 
 def chi_square_lower(d: ArrayLike, x: ArrayLike) -> Array:
-    """Return ``2√(dx)``: a χ²_d variable falls below its mean by it with probability at most e^{-x}.
-
-    For arrays of nonnegative numbers (`lem-chi-square`, from Laurent and Massart 2000).
+    """Return ``2√(dx)``: a χ²_d variable falls below its mean by it with probability ≤ e^{-x} (`lem-chi-square`).
+    >>> float(chi_square_lower(4.0, 1.0))
+    4.0
     """
     d, x = checks.numbers_within("[0, 1e150)", d=d, x=x)
     return np.asarray(2 * np.sqrt(d * x))
 
 
 def inner_product_tail(d: ArrayLike, x: ArrayLike) -> Array:
-    """Return ``√(2dx) + x``: ``⟨x_1, x_2⟩`` of two standard Gaussians exceeds it with probability ≤ e^{-x}.
-
-    For arrays of nonnegative numbers (`lem-chi-square`).
+    """Return ``√(2dx) + x``: ``⟨x_1, x_2⟩``, Gaussian, exceeds it with probability ≤ e^{-x} (`lem-chi-square`).
+    >>> float(inner_product_tail(2.0, 1.0))
+    3.0
     """
     d, x = checks.numbers_within("[0, 1e150)", d=d, x=x)
     return np.asarray(np.sqrt(2 * d * x) + x)
 
 
 def gaussian_dimension(n: int, p: float, delta: float) -> float:
-    """Return ``2 (pn + 19/4)² log(2n²/δ)``, a dimension that makes Gaussian data p-orthogonal.
-
-    With that dimension or a larger one, n samples from N(0, I_d) are p-orthogonal with probability at least
-    1 - δ (`thm-gaussian-orthogonal`).
-
-    Examples
-    --------
+    """Return ``2 (pn + 19/4)² log(2n²/δ)``, a dimension for p-orthogonal Gaussian data (`thm-gaussian-orthogonal`).
+    From this d on, n samples from N(0, I_d) are p-orthogonal with probability at least 1 - δ.
     >>> math.ceil(gaussian_dimension(10, 3.0, 0.1))
     18358
     """
@@ -94,26 +80,27 @@ def gaussian_dimension(n: int, p: float, delta: float) -> float:
 
 
 def gaussian_dimension_simple(n: int, p: float, delta: float) -> float:
-    """Return ``24 p²n² log(2n²/δ)``, or ``48 log(4n/δ)`` if that is larger (`cor-gaussian-simple`)."""
+    """Return ``24 p²n² log(2n²/δ)``, or ``48 log(4n/δ)`` if that is larger (`cor-gaussian-simple`).
+    >>> math.ceil(gaussian_dimension_simple(10, 3.0, 0.1))
+    164180
+    """
     _check_gaussian(n, p, delta)
     return float(max(48 * math.log(4 * n / delta), 24 * (p * n) ** 2 * math.log(2 * n**2 / delta)))
 
 
 def gaussian_threshold(n: int, p: float) -> float:
-    """Return ``4 p²n² log n``, where Gaussian data become p-orthogonal as n grows (`cor-gaussian-threshold`)."""
+    """Return ``4 p²n² log n``, where Gaussian data become p-orthogonal as n grows (`cor-gaussian-threshold`).
+    >>> math.ceil(gaussian_threshold(10, 3.0))
+    8290
+    """
     _check_gaussian(n, p)
     return float(4 * (p * n) ** 2 * math.log(n))
 
 
 def gaussian_ceiling(n: int, d: int, p: float) -> float:
-    """Return an upper bound on the probability that n Gaussian samples of dimension d are p-orthogonal.
-
-    ``2/(n(n-1)q)``, at most 1, where ``q`` is the probability that the angle's cosine between two samples
-    exceeds ``1/(pn)`` in absolute value; its square is Beta(1/2, (d-1)/2), or 1 if d = 1
-    (`prp-gaussian-necessary`).
-
-    Examples
-    --------
+    """Return ``2/(n(n-1)q)``, at most 1: how often n Gaussian samples can be p-orthogonal (`prp-gaussian-necessary`).
+    Here ``q`` is the probability that the cosine of two samples' angle exceeds ``1/(pn)`` in absolute value; its square
+    is Beta(1/2, (d-1)/2), or 1 if d = 1.
     >>> gaussian_ceiling(10, 1, 3.0) == 2 / 90
     True
     """
@@ -126,14 +113,9 @@ def gaussian_ceiling(n: int, d: int, p: float) -> float:
 
 
 def least_squares_contraction(X: ArrayLike, alpha: float) -> float:
-    """Return the factor by which a step of gradient descent on the squared loss shrinks the residual.
-
-    ``max_k |1 - αλ_k/n|`` over the eigenvalues of ``X Xᵀ``, ``X`` of shape (n, d), for the loss ``‖Xw - y‖²/(2n)``
-    and a positive step size α. It is less than 1 exactly when X has full row rank and ``α < 2n/λ_max``
-    (`prp-least-squares`).
-
-    Examples
-    --------
+    """Return ``max_k |1 - αλ_k/n|``, for the eigenvalues of ``X Xᵀ``, X of shape (n, d), α > 0 (`prp-least-squares`).
+    By this factor a step of gradient descent on ``‖Xw - y‖²/(2n)`` shrinks the residual; it is less than 1 exactly
+    when X has full row rank and ``α < 2n/λ_max``.
     >>> least_squares_contraction([[1.0, 0.0], [0.0, 2.0]], alpha=0.5)
     0.75
     """
@@ -143,14 +125,18 @@ def least_squares_contraction(X: ArrayLike, alpha: float) -> float:
 
 
 def dual_weight_deviation(p: float, R: float = 1.0) -> float:
-    """Return ``1/(pR² - 1)``, the most that ``s_i ‖x_i‖²`` differs from 1, for pR² > 1 (`lem-dual-weights`)."""
+    """Return ``1/(pR² - 1)``, the most that ``s_i ‖x_i‖²`` differs from 1, for pR² > 1 (`lem-dual-weights`).
+    >>> dual_weight_deviation(3.0)
+    0.5
+    """
     return 1 / (_pR2(p, R, "(1, inf)") - 1)
 
 
 def equality_threshold(n: int) -> float:
     """Return ``2 - 3/n``: from this pR² on, and not below, max margin is minimum norm (`thm-exact-threshold`).
-
     For n ≥ 3; for two samples, ``M < R_min²`` is what is needed.
+    >>> equality_threshold(6)
+    1.5
     """
     checks.whole(3, n=n)
     return 2 - 3 / n
@@ -158,29 +144,23 @@ def equality_threshold(n: int) -> float:
 
 def weight_ratio(p: float, R: float = 1.0) -> float:
     """Return ``R²(1 + 2/(pR² - 2))``, which bounds ``max s_i/s_j`` for every n and pR² > 2 (`thm-near-uniform`).
-
-    Examples
-    --------
     >>> weight_ratio(3.0)
     3.0
     """
-    excess = _pR2(p, R, "(2, inf)") - 2
-    return R**2 * (1 + 2 / excess)
+    return (1 + 2 / (_pR2(p, R, "(2, inf)") - 2)) * R**2
 
 
 def weight_ratio_simple(p: float, R: float = 1.0) -> float:
-    """Return ``R²(1 + 6/(pR²))``, which bounds ``max s_i/s_j`` where pR² ≥ 3 (`thm-near-uniform`)."""
-    product = _pR2(p, R, "[3, inf)")
-    return R**2 * (1 + 6 / product)
+    """Return ``R²(1 + 6/(pR²))``, which bounds ``max s_i/s_j`` where pR² ≥ 3 (`thm-near-uniform`).
+    >>> weight_ratio_simple(6.0, R=2.0)
+    5.0
+    """
+    return (1 + 6 / _pR2(p, R, "[3, inf)")) * R**2
 
 
 def weight_ratio_exact(n: int, p: float, R: float = 1.0) -> float:
-    """Return ``(R² - μ)/(1 - (2n-3)μ)`` with ``μ = 1/(pR²n)``: the largest ``max s_i/s_j`` (`thm-near-uniform`).
-
+    """Return ``(R² - μ)/(1 - (2n-3)μ)``, ``μ = 1/(pR²n)``: the largest ``max s_i/s_j`` (`thm-near-uniform`).
     For pR² > 2 - 3/n.
-
-    Examples
-    --------
     >>> round(weight_ratio_exact(3, 3.0), 6)
     1.333333
     """
@@ -192,8 +172,9 @@ def weight_ratio_exact(n: int, p: float, R: float = 1.0) -> float:
 
 def angle_cosine_from_ratio(p: float, R: float, ratio: float) -> float:
     """Return ``√((1-θ)/(1+θ)) · 2√τ/(1+τ)``, a lower bound on ``cos∠(w_MM, Σ y_i x_i)`` (`cor-angle`).
-
     Here ``τ = max s_i/s_j`` is ``ratio``, at least 1, and ``θ = 1/(pR²)``, pR² ≥ 2.
+    >>> round(angle_cosine_from_ratio(2.0, 1.0, ratio=3.0), 6)
+    0.5
     """
     theta = 1 / _pR2(p, R, "[2, inf)")
     checks.within("[1, inf)", ratio=ratio)
@@ -201,10 +182,7 @@ def angle_cosine_from_ratio(p: float, R: float, ratio: float) -> float:
 
 
 def angle_cosine(p: float, R: float = 1.0) -> float:
-    """Return ``2√((R²+θ)(1-θ))/(1+R²)``, a lower bound on ``cos∠(w_MM, Σ y_i x_i)`` for pR² ≥ 2 (`cor-angle`).
-
-    Examples
-    --------
+    """Return ``2√((R²+θ)(1-θ))/(1+R²)``, ``θ = 1/(pR²)``: at most ``cos∠(w_MM, Σ y_i x_i)`` if pR² ≥ 2 (`cor-angle`).
     >>> round(angle_cosine(2.0), 6)
     0.866025
     """
