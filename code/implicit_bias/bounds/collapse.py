@@ -27,6 +27,7 @@ ONE_STEP_CONSTANT = 9.0
 
 def initial_rank_floor(m: int, d: int) -> float:
     """Return ``min(m, d)/18``, the floor of the stable rank at initialisation (`thm-initial-rank`).
+
     >>> initial_rank_floor(180, 784)
     10.0
     """
@@ -36,6 +37,7 @@ def initial_rank_floor(m: int, d: int) -> float:
 
 def initial_rank_failure(m: int, d: int, c: float = VERSHYNIN_C) -> float:
     """Return ``exp(-md/16) + 2 exp(-c max(m, d))``, how often that floor may fail (`thm-initial-rank`).
+
     >>> round(initial_rank_failure(4, 8), 6)
     0.171967
     """
@@ -46,6 +48,7 @@ def initial_rank_failure(m: int, d: int, c: float = VERSHYNIN_C) -> float:
 
 def initial_rank_fine_floor(m: int, d: int, eps: float, xi: float) -> float:
     """Return ``(1-ε) m d/(√m + √d + ξ)²`` (`prp-initial-rank-fine`).
+
     >>> initial_rank_fine_floor(100, 100, eps=0.5, xi=0.0)
     12.5
     """
@@ -57,6 +60,7 @@ def initial_rank_fine_floor(m: int, d: int, eps: float, xi: float) -> float:
 
 def initial_rank_fine_failure(m: int, d: int, eps: float, xi: float, c: float = VERSHYNIN_C) -> float:
     """Return ``exp(-ε² md/4) + 2 exp(-c ξ²)``, how often the finer floor may fail (`prp-initial-rank-fine`).
+
     >>> round(initial_rank_fine_failure(4, 8, eps=0.5, xi=2.0), 6)
     0.406006
     """
@@ -69,6 +73,7 @@ def initial_rank_fine_failure(m: int, d: int, eps: float, xi: float, c: float = 
 
 def spread_bound(gamma: float) -> float:
     """Return ``(1+γ)²/(4γ)``, the largest value that any ``κ_i`` can have (`lem-spread`).
+
     >>> spread_bound(1.0)
     1.0
     """
@@ -78,6 +83,7 @@ def spread_bound(gamma: float) -> float:
 
 def activation_failure(n: int, m: int) -> float:
     """Return ``n exp(-m/8)``, how often a sample activates at most a quarter of the neurons (`lem-active`).
+
     >>> round(activation_failure(n=100, m=80), 6)
     0.00454
     """
@@ -87,6 +93,7 @@ def activation_failure(n: int, m: int) -> float:
 
 def gradient_rank_bound(theta: float, kappa: float) -> float:
     """Return ``1 + (1+θ)/(1-θ) (κ-1)``, the bound on the gradient's stable rank (`thm-gradient-rank`).
+
     >>> gradient_rank_bound(theta=0.5, kappa=2.0)
     4.0
     """
@@ -97,6 +104,7 @@ def gradient_rank_bound(theta: float, kappa: float) -> float:
 
 def gaussian_gradient_rank_bound(theta: float, gamma: float) -> float:
     """Return ``1 + (1+θ)/(1-θ) (min{4, (1+γ)²/(4γ)} - 1)``: Gaussian weights (`cor-gradient-rank-gaussian`).
+
     >>> gaussian_gradient_rank_bound(theta=0.5, gamma=0.01)
     10.0
     """
@@ -105,6 +113,7 @@ def gaussian_gradient_rank_bound(theta: float, gamma: float) -> float:
 
 def trajectory_rank_bound(theta: float, gamma: float) -> float:
     """Return ``1 + (1+θ)/(1-θ) (1-γ)²/(4γ)``, for ``W⁽ᵗ⁾ - W⁽⁰⁾`` at every ``t ≥ 1`` (`thm-trajectory`).
+
     >>> trajectory_rank_bound(theta=0.5, gamma=1.0)
     1.0
     """
@@ -113,6 +122,7 @@ def trajectory_rank_bound(theta: float, gamma: float) -> float:
 
 def weight_norm_failure(m: int, d: int) -> float:
     """Return ``exp(-md/8)``, how often ``‖W⁽⁰⁾‖_F² ≤ 2mdσ²`` may fail (`thm-one-step`).
+
     >>> round(weight_norm_failure(4, 6), 6)
     0.049787
     """
@@ -122,6 +132,7 @@ def weight_norm_failure(m: int, d: int) -> float:
 
 def gradient_norm_floor(n: int, theta: float, slope: float, R_min: float) -> float:
     """Return ``√(1-θ) slope R_min/((1+e)√n)``: at most ``‖∇L̂(W)‖₂`` if ``‖W‖₂ R_max <= 1`` (`lem-gradient-norm`).
+
     >>> round(gradient_norm_floor(n=4, theta=0.0, slope=0.5, R_min=2.0), 6)
     0.134471
     """
@@ -136,6 +147,7 @@ def one_step_sigma(
     m: int, d: int, n: int, theta: float, slope: float, R_min: float, R_max: float, alpha: float, eta: float
 ) -> float:
     """Return ``σ̄ = min{1/R_max, η α √(1-θ) slope R_min/((1+e)√n)}/√(2md)``, α the smallest first step (`thm-one-step`).
+
     >>> one_step_sigma(4, 2, n=1, theta=0.0, slope=1.0, R_min=1.0, R_max=1.0, alpha=100.0, eta=0.5)
     0.25
     """
@@ -151,6 +163,7 @@ def one_step_rank_bound(rank: float, eta: float) -> float:
     """Return ``((√rank + η)/(1-η))²``: the stable rank of ``W⁽⁰⁾ + D`` if ``‖W⁽⁰⁾‖_F ≤ η ‖D‖₂`` (`lem-perturbation`).
     With ``D = -α ∇L̂(W⁽⁰⁾)`` it is the bound of `thm-one-step`, with ``D = W⁽ᵗ⁾ - W⁽⁰⁾`` that of `cor-trajectory`.
     ``rank`` is the stable rank of ``D``, or a bound on it, at least 1; ``eta`` may be 0.
+
     >>> one_step_rank_bound(4.0, eta=0.5)
     25.0
     """

@@ -43,6 +43,7 @@ def _whole_steps(*terms: tuple[float, float]) -> int:
 
 def smoothness_constant() -> float:
     """Return the smoothness ``β = 1/4`` of ``L̂`` in the cases where it is smooth (`thm-smoothness`).
+
     >>> smoothness_constant()
     0.25
     """
@@ -53,6 +54,7 @@ def margin_constant(gamma: float, v: ArrayLike) -> float:
     """Return ``c = γ/‖v‖``, below which no ``y_i ⟨∇f(x_i; W), V⟩`` can fall (`thm-margin-direction`), γ in (0, 1].
     ``v``, of shape (d,), is any with ``y_i ⟨v, x_i⟩ ≥ 1`` for all ``i``, so ``‖v‖ ≥ 1`` for data in the unit ball.
     The max-margin vector gives the largest constant, which no other ``V`` of norm 1 improves.
+
     >>> margin_constant(0.5, [2.0, 0.0])
     0.25
     """
@@ -65,6 +67,7 @@ def margin_constant(gamma: float, v: ArrayLike) -> float:
 
 def tangent_height(shift: float) -> float:
     """Return ``ω(s) = max_z g(z)(z - s) = W₀(e^{-1-s})``, attained at ``z = s + 1 + ω(s)``, any real s (`lem-tangent`).
+
     >>> round(tangent_height(-1.0), 6)
     0.567143
     """
@@ -74,6 +77,7 @@ def tangent_height(shift: float) -> float:
 
 def kappa() -> float:
     """Return ``κ = max_z z/(1 + e^z) = W₀(1/e) ≈ 0.278``, the constant of `thm-norm-growth`.
+
     >>> round(kappa(), 6)
     0.278465
     """
@@ -82,6 +86,7 @@ def kappa() -> float:
 
 def margin_gain(g_value: ArrayLike) -> Array:
     """Return ``ψ(g) = g log((1-g)/g)``, which is ``g(z) z`` written through ``g = g(z)`` in [0, 1) (`lem-tangent`).
+
     >>> margin_gain([0.5]).tolist()
     [0.0]
     """
@@ -92,34 +97,41 @@ def margin_gain(g_value: ArrayLike) -> Array:
 
 def norm_growth(norm: float, alpha: float, g_hat: float) -> float:
     """Return ``F² + 2ακ + α²Ĝ²``, which ``F_{t+1}²`` cannot exceed (`thm-norm-growth`, second bound).
+
     >>> round(norm_growth(1.0, alpha=2.0, g_hat=0.5), 6)
     3.113858
     """
-    _check_rate(alpha, 1.0, norm)
+    checks.within("[0, 1e100)", norm=norm)
+    _check_rate(alpha, 1.0)
     checks.within("[0, 1]", g_hat=g_hat)
     return norm**2 + 2 * alpha * kappa() + (alpha * g_hat) ** 2
 
 
 def norm_growth_sharp(norm: float, alpha: float, g_hat: float) -> float:
     """Return ``F² + 2αψ(Ĝ) + α²Ĝ²``, which ``F_{t+1}²`` cannot exceed (`thm-norm-growth`, first bound).
+
     >>> norm_growth_sharp(1.0, alpha=2.0, g_hat=0.5)
     2.0
     """
-    _check_rate(alpha, 1.0, norm)
+    checks.within("[0, 1e100)", norm=norm)
+    _check_rate(alpha, 1.0)
     return norm**2 + 2 * alpha * float(margin_gain(g_hat)) + (alpha * g_hat) ** 2
 
 
 def norm_growth_homework(norm: float, alpha: float) -> float:
     """Return ``F² + 2α + α²``, the homework's bound on ``F_{t+1}²`` (`thm-norm-growth`, third bound).
+
     >>> norm_growth_homework(3.0, alpha=2.0)
     17.0
     """
-    _check_rate(alpha, 1.0, norm)
+    checks.within("[0, 1e100)", norm=norm)
+    _check_rate(alpha, 1.0)
     return norm**2 + 2 * alpha + alpha**2
 
 
 def steps_first_rate(eps: float, alpha: float, c: float, norm0: float = 0.0) -> int:
     """Return the least whole ``T ≥ 2κ/(αc²ε²) + 1/(c²ε) + 2F_0/(αcε)``: then mean ``Ĝ ≤ ε`` (`thm-first-rate`).
+
     >>> steps_first_rate(eps=0.1, alpha=1.0, c=0.5)
     263
     """
@@ -129,6 +141,7 @@ def steps_first_rate(eps: float, alpha: float, c: float, norm0: float = 0.0) -> 
 
 def steps_homework(eps: float, alpha: float, c: float, norm0: float = 0.0) -> int:
     """Return the least whole ``T ≥ (2+α)/(αc²ε²) + 2F_0/(αcε)``: by the homework's norm bound (after `thm-first-rate`).
+
     >>> steps_homework(eps=0.1, alpha=1.0, c=0.5)
     1200
     """
@@ -138,6 +151,7 @@ def steps_homework(eps: float, alpha: float, c: float, norm0: float = 0.0) -> in
 
 def steps_fast_rate(eps: float, alpha: float, c: float, norm0: float = 0.0) -> int:
     """Return the least whole ``T ≥ (2 log⁺((1-ε)/ε) + α + 2cF_0)/(αc²ε)``: then mean ``Ĝ ≤ ε`` (`thm-fast-rate`).
+
     >>> steps_fast_rate(eps=0.1, alpha=1.0, c=0.5)
     216
     """
@@ -152,6 +166,7 @@ def _log_odds(value: float) -> float:
 
 def first_rate(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
     """Return ``(Q + √(Q² + 2αc²κT))/(αc²T)`` with ``Q = α/2 + cF_0``: it bounds mean ``Ĝ`` (`thm-first-rate`).
+
     >>> first_rate(263, alpha=1.0, c=0.5) <= 0.1 <= first_rate(262, alpha=1.0, c=0.5)
     True
     """
@@ -162,6 +177,7 @@ def first_rate(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
 
 def fast_rate(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
     """Return the ``G`` with ``αc²TG = 2 log⁺((1-G)/G) + α + 2cF_0``, at most 1: bounds mean ``Ĝ`` (`thm-fast-rate`).
+
     >>> fast_rate(216, alpha=1.0, c=0.5) <= 0.1 <= fast_rate(215, alpha=1.0, c=0.5)
     True
     """
@@ -176,6 +192,7 @@ def fast_rate(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
 def steps_lower_bound(eps: float, alpha: float, c: float = 1.0) -> float:
     """Return ``(1/ε - 1 - e^{αc/2})/(αc²e^{αc²/2})``: no earlier ``t`` has ``Ĝ ≤ ε`` on the data of `prp-lower-bound`.
     Its single sample has the margin constant ``c``; ``αc`` is at most 1,000.
+
     >>> round(steps_lower_bound(eps=0.01, alpha=1.0), 4)
     59.0465
     """
@@ -187,6 +204,7 @@ def steps_lower_bound(eps: float, alpha: float, c: float = 1.0) -> float:
 
 def loss_bound(g_hat: float, n: int) -> float:
     """Return ``-(1/n) log(1 - nĜ)``, which ``L̂`` cannot exceed where ``Ĝ < 1/n`` (`thm-loss`); else infinity.
+
     >>> round(loss_bound(0.75, n=1), 6), loss_bound(0.5, n=2)
     (1.386294, inf)
     """
@@ -197,6 +215,7 @@ def loss_bound(g_hat: float, n: int) -> float:
 
 def loss_target(eps: float, n: int) -> float:
     """Return ``ε' = (1 - e^{-nε})/n``, for positive ε: where ``Ĝ ≤ ε'``, ``L̂ ≤ ε`` (`thm-loss`).
+
     >>> round(loss_target(eps=0.1, n=10), 6)
     0.063212
     """
@@ -207,6 +226,7 @@ def loss_target(eps: float, n: int) -> float:
 
 def loss_target_simple(eps: float, n: int) -> float:
     """Return ``min{ε/(2 log 2), 1/(2n)}``, for positive ε; never more than `loss_target` (`cor-loss-simple`).
+
     >>> loss_target_simple(eps=1.0, n=5)
     0.1
     """
@@ -217,6 +237,7 @@ def loss_target_simple(eps: float, n: int) -> float:
 
 def steps_to_loss(eps: float, n: int, alpha: float, c: float, norm0: float = 0.0) -> int:
     """Return a ``T`` with ``L̂(W^{(t)}) ≤ ε`` for a ``t < T``: `steps_fast_rate` at `loss_target` (`thm-loss-steps`).
+
     >>> steps_to_loss(eps=0.1, n=10, alpha=1.0, c=0.5)
     405
     """
@@ -225,6 +246,7 @@ def steps_to_loss(eps: float, n: int, alpha: float, c: float, norm0: float = 0.0
 
 def steps_to_loss_free_of_n(eps: float, alpha: float, c: float, norm0: float = 0.0) -> int:
     """Return the least whole ``T ≥ (cF_0 + log(2/ε) + α/2)²/(αc²ε)``, ε ≤ 2: mean ``L̂ ≤ ε`` (`prp-loss-free-of-n`).
+
     >>> steps_to_loss_free_of_n(eps=0.1, alpha=1.0, c=0.5)
     489
     """
@@ -236,6 +258,7 @@ def steps_to_loss_free_of_n(eps: float, alpha: float, c: float, norm0: float = 0
 def mean_loss(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
     """Return the least ``ℓ(λ) + (cF_0 + λ + α/2)²/(2αc²T)`` over λ ≥ -α/2: it bounds mean ``L̂`` (`prp-loss-free-of-n`).
     For α < 8, and at γ = 1 or if all ``y_i a_j > 0``, it bounds the last of these losses as well (`prp-last-iterate`).
+
     >>> round(mean_loss(steps=100, alpha=1.0, c=0.5), 6)
     0.250624
     """
@@ -253,6 +276,7 @@ def mean_loss(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
 def last_iterate_loss(steps: int, alpha: float, c: float) -> float:
     """Return ``(2 log 2)²/(α(1 - α/8)c²T)``, for α in (0, 8) (`prp-last-iterate`).
     At γ = 1, or if all ``y_i a_j > 0``, it bounds the loss ``T`` steps after it was at most ``(log 2)/n``.
+
     >>> round(last_iterate_loss(steps=10, alpha=4.0, c=1.0), 6)
     0.096091
     """

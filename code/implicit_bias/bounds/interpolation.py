@@ -44,6 +44,7 @@ def _check_gaussian(n: int, p: float, delta: float = 0.5) -> None:
 
 def chi_square_upper(d: ArrayLike, x: ArrayLike) -> Array:
     """Return ``2√(dx) + 2x``: a χ²_d variable exceeds its mean by it with probability ≤ e^{-x} (`lem-chi-square`).
+
     >>> float(chi_square_upper(4.0, 1.0))
     6.0
     """
@@ -53,6 +54,7 @@ def chi_square_upper(d: ArrayLike, x: ArrayLike) -> Array:
 
 def chi_square_lower(d: ArrayLike, x: ArrayLike) -> Array:
     """Return ``2√(dx)``: a χ²_d variable falls below its mean by it with probability ≤ e^{-x} (`lem-chi-square`).
+
     >>> float(chi_square_lower(4.0, 1.0))
     4.0
     """
@@ -62,6 +64,7 @@ def chi_square_lower(d: ArrayLike, x: ArrayLike) -> Array:
 
 def inner_product_tail(d: ArrayLike, x: ArrayLike) -> Array:
     """Return ``√(2dx) + x``: ``⟨x_1, x_2⟩``, Gaussian, exceeds it with probability ≤ e^{-x} (`lem-chi-square`).
+
     >>> float(inner_product_tail(2.0, 1.0))
     3.0
     """
@@ -72,6 +75,7 @@ def inner_product_tail(d: ArrayLike, x: ArrayLike) -> Array:
 def gaussian_dimension(n: int, p: float, delta: float) -> float:
     """Return ``2 (pn + 19/4)² log(2n²/δ)``, a dimension for p-orthogonal Gaussian data (`thm-gaussian-orthogonal`).
     From this d on, n samples from N(0, I_d) are p-orthogonal with probability at least 1 - δ.
+
     >>> math.ceil(gaussian_dimension(10, 3.0, 0.1))
     18358
     """
@@ -81,6 +85,7 @@ def gaussian_dimension(n: int, p: float, delta: float) -> float:
 
 def gaussian_dimension_simple(n: int, p: float, delta: float) -> float:
     """Return ``24 p²n² log(2n²/δ)``, or ``48 log(4n/δ)`` if that is larger (`cor-gaussian-simple`).
+
     >>> math.ceil(gaussian_dimension_simple(10, 3.0, 0.1))
     164180
     """
@@ -90,6 +95,7 @@ def gaussian_dimension_simple(n: int, p: float, delta: float) -> float:
 
 def gaussian_threshold(n: int, p: float) -> float:
     """Return ``4 p²n² log n``, where Gaussian data become p-orthogonal as n grows (`cor-gaussian-threshold`).
+
     >>> math.ceil(gaussian_threshold(10, 3.0))
     8290
     """
@@ -101,6 +107,7 @@ def gaussian_ceiling(n: int, d: int, p: float) -> float:
     """Return ``2/(n(n-1)q)``, at most 1: how often n Gaussian samples can be p-orthogonal (`prp-gaussian-necessary`).
     Here ``q`` is the probability that the cosine of two samples' angle exceeds ``1/(pn)`` in absolute value; its square
     is Beta(1/2, (d-1)/2), or 1 if d = 1.
+
     >>> gaussian_ceiling(10, 1, 3.0) == 2 / 90
     True
     """
@@ -116,6 +123,7 @@ def least_squares_contraction(X: ArrayLike, alpha: float) -> float:
     """Return ``max_k |1 - αλ_k/n|``, for the eigenvalues of ``X Xᵀ``, X of shape (n, d), α > 0 (`prp-least-squares`).
     By this factor a step of gradient descent on ``‖Xw - y‖²/(2n)`` shrinks the residual; it is less than 1 exactly
     when X has full row rank and ``α < 2n/λ_max``.
+
     >>> least_squares_contraction([[1.0, 0.0], [0.0, 2.0]], alpha=0.5)
     0.75
     """
@@ -126,6 +134,7 @@ def least_squares_contraction(X: ArrayLike, alpha: float) -> float:
 
 def dual_weight_deviation(p: float, R: float = 1.0) -> float:
     """Return ``1/(pR² - 1)``, the most that ``s_i ‖x_i‖²`` differs from 1, for pR² > 1 (`lem-dual-weights`).
+
     >>> dual_weight_deviation(3.0)
     0.5
     """
@@ -135,6 +144,7 @@ def dual_weight_deviation(p: float, R: float = 1.0) -> float:
 def equality_threshold(n: int) -> float:
     """Return ``2 - 3/n``: from this pR² on, and not below, max margin is minimum norm (`thm-exact-threshold`).
     For n ≥ 3; for two samples, ``M < R_min²`` is what is needed.
+
     >>> equality_threshold(6)
     1.5
     """
@@ -144,6 +154,7 @@ def equality_threshold(n: int) -> float:
 
 def weight_ratio(p: float, R: float = 1.0) -> float:
     """Return ``R²(1 + 2/(pR² - 2))``, which bounds ``max s_i/s_j`` for every n and pR² > 2 (`thm-near-uniform`).
+
     >>> weight_ratio(3.0)
     3.0
     """
@@ -152,6 +163,7 @@ def weight_ratio(p: float, R: float = 1.0) -> float:
 
 def weight_ratio_simple(p: float, R: float = 1.0) -> float:
     """Return ``R²(1 + 6/(pR²))``, which bounds ``max s_i/s_j`` where pR² ≥ 3 (`thm-near-uniform`).
+
     >>> weight_ratio_simple(6.0, R=2.0)
     5.0
     """
@@ -161,6 +173,7 @@ def weight_ratio_simple(p: float, R: float = 1.0) -> float:
 def weight_ratio_exact(n: int, p: float, R: float = 1.0) -> float:
     """Return ``(R² - μ)/(1 - (2n-3)μ)``, ``μ = 1/(pR²n)``: the largest ``max s_i/s_j`` (`thm-near-uniform`).
     For pR² > 2 - 3/n.
+
     >>> round(weight_ratio_exact(3, 3.0), 6)
     1.333333
     """
@@ -173,6 +186,7 @@ def weight_ratio_exact(n: int, p: float, R: float = 1.0) -> float:
 def angle_cosine_from_ratio(p: float, R: float, ratio: float) -> float:
     """Return ``√((1-θ)/(1+θ)) · 2√τ/(1+τ)``, a lower bound on ``cos∠(w_MM, Σ y_i x_i)`` (`cor-angle`).
     Here ``τ = max s_i/s_j`` is ``ratio``, at least 1, and ``θ = 1/(pR²)``, pR² ≥ 2.
+
     >>> round(angle_cosine_from_ratio(2.0, 1.0, ratio=3.0), 6)
     0.5
     """
@@ -183,6 +197,7 @@ def angle_cosine_from_ratio(p: float, R: float, ratio: float) -> float:
 
 def angle_cosine(p: float, R: float = 1.0) -> float:
     """Return ``2√((R²+θ)(1-θ))/(1+R²)``, ``θ = 1/(pR²)``: at most ``cos∠(w_MM, Σ y_i x_i)`` if pR² ≥ 2 (`cor-angle`).
+
     >>> round(angle_cosine(2.0), 6)
     0.866025
     """

@@ -56,8 +56,6 @@ def curve(k: int) -> dict[str, Any]:
     ValueError
         Unless ``0 <= k <= 6``: a figure with more than seven curves should be split.
 
-    Examples
-    --------
     >>> curve(1)
     {'color': '#D55E00', 'linestyle': '--', 'marker': 's'}
     """

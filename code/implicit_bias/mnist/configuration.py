@@ -43,8 +43,6 @@ class Configuration:
     ValueError
         If a value is out of its range or a sigma or a seed comes twice.
 
-    Examples
-    --------
     >>> Configuration(sigmas=(0.02, 2.0), seeds=(0,), alpha=0.5, steps=10, gamma=0.05, width=150).members()
     [Member(sigma=0.02, seed=0, alpha=0.5), Member(sigma=2.0, seed=0, alpha=0.5)]
     """
@@ -122,8 +120,6 @@ def _check(
 def plotted_steps(steps: int) -> tuple[int, ...]:
     """Return the times t of the required plot: 1, T/10, T/5, T/2 and T, each rounded up to a whole step.
 
-    Examples
-    --------
     >>> plotted_steps(25)
     (1, 3, 5, 13, 25)
     """

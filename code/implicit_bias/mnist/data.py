@@ -123,8 +123,6 @@ def synthetic_mnist(n: int, seed: int = 0, n_test: int | None = None) -> MNIST:
     ValueError
         If there are fewer than 10 images in either set.
 
-    Examples
-    --------
     >>> synthetic_mnist(100).train_images.shape
     (100, 784)
     """

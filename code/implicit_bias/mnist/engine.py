@@ -59,8 +59,6 @@ class Engine:
     dtype : torch.dtype
         Of all arithmetic except the spectra's, which is in float64.
 
-    Examples
-    --------
     >>> Engine(chunk=0)
     Traceback (most recent call last):
     ValueError: chunk = 0: a whole number of at least 1 is needed

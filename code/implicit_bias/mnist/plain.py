@@ -67,8 +67,6 @@ def initial_weights(sigma: float, seed: int, width: int, inputs: int = PIXELS) -
     ValueError
         If ``sigma`` is not positive and finite.
 
-    Examples
-    --------
     >>> [array.shape for array in initial_weights(0.02, seed=0, width=150)]
     [(150, 784), (150,), (10, 150), (10,)]
     """

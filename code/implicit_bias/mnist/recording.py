@@ -105,8 +105,6 @@ def significant(values: Any, digits: int = DIGITS) -> Any:
 
     A fraction k/n keeps enough of them to tell k as long as n is below 10^digits / 2.
 
-    Examples
-    --------
     >>> significant([2 / 3, 1234.56789])
     [0.6666667, 1234.568]
     """
@@ -222,8 +220,6 @@ def differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[
     list of str
         One phrase a field; empty if they agree.
 
-    Examples
-    --------
     >>> differences({"alpha": 0.5, "steps": 420}, {"alpha": 0.1, "steps": 420})
     ['alpha: recorded 0.5, wanted 0.1']
     """

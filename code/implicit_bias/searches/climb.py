@@ -27,8 +27,6 @@ def climb(instance: Instance, rng: Generator, rounds: int) -> float:
     rounds : int
         Moves tried.
 
-    Examples
-    --------
     >>> round(climb((lambda p: 1 - abs(p[0]), 1), np.random.default_rng(0), rounds=100), 2)
     1.0
     """

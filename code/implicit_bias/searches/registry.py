@@ -74,8 +74,6 @@ def quotient(label: str) -> float:
     ValueError
         If there is no such search.
 
-    Examples
-    --------
     >>> 0.99 < quotient("thm-loss") <= 1 + ROUNDING
     True
     """

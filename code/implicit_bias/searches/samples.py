@@ -20,8 +20,6 @@ def separable_data(n: int, d: int, rng: Generator, margin: float = 0.1) -> tuple
     margin : float
         Every sample is at least this far from the plane orthogonal to ``v``; in (0, 1].
 
-    Examples
-    --------
     >>> X, y, v = separable_data(5, 3, np.random.default_rng(0))
     >>> round(float((y * (X @ v)).min()), 12)
     1.0
@@ -51,8 +49,6 @@ def one_sample_hitting_time(eps: float, alpha: float, c: float = 1.0, z1: float 
     z1 : float, optional
         The margin after the first step, in ``[αc²/2, αc/2]``. Default: the smallest, that of ``φ'(0) = γ``.
 
-    Examples
-    --------
     >>> one_sample_hitting_time(eps=0.1, alpha=1.0)
     10
     """
