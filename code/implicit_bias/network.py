@@ -107,15 +107,6 @@ def g(z: ArrayLike) -> Array:
     return np.asarray(expit(-checks.array("z", z, "...")))
 
 
-def logistic_derivative(z: ArrayLike) -> Array:
-    """Return ``ℓ'(z) = -1/(1 + e^z) = -g(z)``.
-
-    >>> logistic_derivative([0.0]).tolist()
-    [-0.5]
-    """
-    return -g(z)
-
-
 def empirical_loss(X: ArrayLike, y: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float) -> float:
     """Return ``L̂(W) = (1/n) Σ_i ℓ(z_i)``, with the `margins` ``z_i``.
 
