@@ -45,7 +45,7 @@ class Kernel:
 
     def __init__(self, root: Path) -> None:
         self.manager = AsyncKernelManager(kernel_spec_manager=_ThisPython())
-        notebook = nbformat.v4.new_notebook()  # type: ignore[no-untyped-call]
+        notebook = nbformat.v4.new_notebook()  # type: ignore[no-untyped-call] # nbformat has no types
         place = {"metadata": {"path": str(root)}}
         self.client = NotebookClient(notebook, km=self.manager, timeout=TIME_LIMIT, resources=place)
 
@@ -55,7 +55,7 @@ class Kernel:
             await self.client.async_start_new_kernel()
             await self.client.async_start_new_kernel_client()
             await self.run(BOTH_FORMATS, name)
-        cell = nbformat.v4.new_code_cell(code)  # type: ignore[no-untyped-call]
+        cell = nbformat.v4.new_code_cell(code)  # type: ignore[no-untyped-call] # the same
         self.client.nb.cells.append(cell)
         try:
             await self.client.async_execute_cell(cell, len(self.client.nb.cells) - 1)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pypandoc  # type: ignore[import-untyped]
+import pypandoc  # type: ignore[import-untyped] # it has no types
 import yaml
 from offline_mathjax import copy_mathjax
 
