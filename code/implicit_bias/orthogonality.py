@@ -190,7 +190,7 @@ def sharp_weights(n: int, p: float, R: float = 1.0) -> tuple[float, float]:
 
 
 def plane_example() -> tuple[Samples, PerSample]:
-    """Return two samples, both labelled 1, with ``w_MM = (1, 0)`` and ``w_MNI = (1, -1)`` (`exm-plane`).
+    """Return two samples, both labelled 1, with ``w_MM = (1, 0)`` and ``w_MNI = (1, -1)`` (`thm-plane`).
 
     >>> plane_example()[0].tolist()
     [[1.0, 0.0], [2.0, 1.0]]

@@ -77,7 +77,7 @@ def gaussian_orthogonality(
 
 
 def plane() -> Figure:
-    """The two samples of `exm-plane` with both classifiers, their boundaries, and the lines ``⟨w, x⟩ = 1``."""
+    """The two samples of `thm-plane` with both classifiers, their boundaries, and the lines ``⟨w, x⟩ = 1``."""
     X, y = plane_example()
     solutions = ((max_margin(X, y).w, r"$w_{\mathrm{MM}}$"), (min_norm_interpolator(X, y).w, r"$w_{\mathrm{MNI}}$"))
     with figure(columns=2, height=3.1, sharex=True, sharey=True) as (fig, panels):
@@ -136,7 +136,7 @@ def descent_angles(X: Array, y: Array, alpha: float, times: NDArray[np.int64], l
 def two_losses(steps: int = 20_000) -> Figure:
     """Angle between the iterates of gradient descent and ``w_MM``, for the logistic and the squared loss.
 
-    Left: Gaussian samples with ``pR² > 2``, their norms spread over a factor of 1.2. Right: `exm-plane`.
+    Left: Gaussian samples with ``pR² > 2``, their norms spread over a factor of 1.2. Right: `thm-plane`.
     """
     rng = np.random.default_rng(0)
     n, d = 8, 4000
