@@ -139,6 +139,7 @@ class Stack:
         self.first = W.new_zeros(len(members), width, padded(1 + PIXELS))
         self.first[:, :, 0], self.first[:, :, 1 : 1 + PIXELS] = b, W[:, :, pixels]
         self.V, self.c, self.alpha = V, c, W.new_tensor([member.alpha for member in members])
+        self.start = self.first.clone()
 
     def __len__(self) -> int:
         return len(self.first)
@@ -150,15 +151,18 @@ class Stack:
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these networks only."""
         if len(rows) < len(self):
-            self.first, self.V, self.c, self.alpha = (part[rows] for part in (*self.parameters(), self.alpha))
+            self.first, self.V, self.c, self.alpha, self.start = (
+                part[rows] for part in (*self.parameters(), self.alpha, self.start)
+            )
 
-    def spectra(self, threads: Threads) -> Tensor:
-        """Return the singular values of every W in float64, largest first, shape (K, m).
+    def spectra(self, threads: Threads, of_change: bool = False) -> Tensor:
+        """Return the singular values of every W, or of its change, in float64, largest first, shape (K, m).
 
         They wait in the threads' queue behind a pass that was started, so that whoever is done first takes them.
         """
         size = len(self) if threads.count == 1 else 1
-        return torch.cat(list(threads.map(_singular_values, torch.split(self.first[:, :, 1 : 1 + PIXELS], size))))
+        matrices = (self.first - self.start if of_change else self.first)[:, :, 1 : 1 + PIXELS]
+        return torch.cat(list(threads.map(_singular_values, torch.split(matrices, size))))
 
 
 @torch.no_grad()

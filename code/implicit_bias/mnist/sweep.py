@@ -191,6 +191,10 @@ def sweep_row(run: Run) -> dict[str, Any]:
         "loss": significant(run.loss),
         "train_error": significant(run.train_error),
         "stable_rank": significant(run.stable_rank),
+        "norm": significant(run.norm),
+        "spectral_norm": significant(run.spectral_norm),
+        "change": significant(run.change),
+        "rank_of_change": significant(run.rank_of_change),
         "singular_values": {step: significant(values) for step, values in run.singular_values.items()},
     }
 

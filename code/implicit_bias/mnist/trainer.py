@@ -17,7 +17,7 @@ from .. import checks
 from .configuration import Member
 from .data import MNIST, PIXELS
 from .engine import CACHE_LINE, Engine, FullBatch, Images, Stack, Threads, pixel_order
-from .plain import Run, initial_weights
+from .plain import MEASURED, Run, initial_weights
 
 __all__ = ["ENGINE_VERSION", "Run", "initial_weights", "members_that_fit", "train"]
 
@@ -48,7 +48,7 @@ def train(
     *,
     gamma: float,
     width: int,
-    spectra_at: Collection[int] = (0,),
+    spectra_at: Collection[int] = (),
     stop_below: float | None = None,
     tf32: bool = False,
     progress: Callable[[int], None] | None = None,
@@ -58,8 +58,9 @@ def train(
 
     There are ``steps`` ≥ 1 updates, but a member stops at the first step at which its training error is below the
     fraction ``stop_below``. The slope ``gamma`` of the leaky ReLU, in (0, 1], is its derivative at 0 too. All singular
-    values of W are kept at the steps ``spectra_at``. On CUDA ``tf32`` allows TensorFloat-32 products (ten bits of
-    mantissa). ``progress`` is called with the step after each one. The ``switches`` are `Engine`'s.
+    values of W are kept at the steps ``spectra_at``; if there are any, the change of W is measured at every step. On
+    CUDA ``tf32`` allows TensorFloat-32 products (ten bits of mantissa). ``progress`` is called with the step after each
+    one. The ``switches`` are `Engine`'s.
 
     `ValueError` if there are no members, or a number is out of its range.
     """
@@ -86,8 +87,9 @@ def train(
         while stack:
             batch.start(backward=step < steps)
             spectra = stack.spectra(threads)
+            changes = stack.spectra(threads, of_change=True) if spectra_at else torch.full_like(spectra, np.nan)
             loss, error = batch.result()
-            going = log.append(step, loss, error, spectra, test_errors)
+            going = log.append(step, loss, error, spectra, changes, test_errors)
             if progress is not None:
                 progress(step)
             if step < steps:
@@ -109,17 +111,25 @@ class Log:
         self.members, self.steps, self.spectra_at = members, steps, spectra_at
         self.stop_below = -np.inf if stop_below is None else stop_below
         self.active = np.arange(len(members))
-        self.measured = np.empty((len(members), 3, steps + 1))
+        self.measured = np.empty((len(members), len(MEASURED), steps + 1))
         self.singular_values: list[dict[int, np.ndarray]] = [{} for _ in members]
         self.runs: dict[int, Run] = {}
 
     def append(
-        self, step: int, losses: Tensor, errors: Tensor, spectra: Tensor, test_errors: Callable[[], Tensor]
+        self,
+        step: int,
+        losses: Tensor,
+        errors: Tensor,
+        spectra: Tensor,
+        changes: Tensor,
+        test_errors: Callable[[], Tensor],
     ) -> list[int]:
         """Note what was measured at a step; return the stack's rows of those that go on."""
-        ranks = (spectra / spectra[:, :1]).square().sum(1)
-        measured = torch.stack((losses, errors, ranks), 1).cpu().numpy()
-        finite = np.isfinite(measured).all(1)
+        ranks, change_ranks = ((s / s[:, :1]).square().sum(1) for s in (spectra, changes))
+        norms, change_norms = spectra.norm(dim=1), changes.norm(dim=1)
+        columns = losses, errors, ranks, norms, spectra[:, 0], change_norms, change_ranks
+        measured = torch.stack(columns, 1).cpu().numpy()
+        finite = np.isfinite(measured[:, :3]).all(1)
         done = finite & ((step == self.steps) | (measured[:, 1] < self.stop_below))
         self.measured[self.active, :, step] = measured
         if step in self.spectra_at:
@@ -128,9 +138,14 @@ class Log:
         tested = test_errors().tolist() if done.any() else []
         for row in np.flatnonzero(done | ~finite):
             k, end = self.active[row], step + int(done[row])
-            loss, error, rank = self.measured[k, :, :end]
-            last = (tested[row], None) if done[row] else (np.nan, step)
-            self.runs[k] = Run(self.members[k], np.arange(end), loss, error, rank, self.singular_values[k], *last)
+            self.runs[k] = Run(
+                member=self.members[k],
+                step=np.arange(end),
+                **dict(zip(MEASURED, self.measured[k, :, :end])),
+                singular_values=self.singular_values[k],
+                test_error=tested[row] if done[row] else np.nan,
+                diverged_at=None if done[row] else step,
+            )
         going = np.flatnonzero(finite & ~done)
         self.active = self.active[going]
         return going.tolist()
