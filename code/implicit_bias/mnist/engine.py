@@ -9,7 +9,7 @@ Shapes: K networks, m hidden neurons, n images of a chunk, 10 classes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -18,13 +18,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import leaky_relu_
 
-from .. import checks
 from .configuration import Member
 from .data import CLASSES, PIXELS
 from .plain import initial_weights
-
-_ACTIVATION_BYTES = 2_400_000
-"""The activations of one chunk, of all networks together: about what the caches near a core hold."""
 
 CACHE_LINE = 16
 """Numbers in float32."""
@@ -37,52 +33,43 @@ Chunk = tuple[slice, Tensor]
 class Engine:
     """How a step is computed. No switch changes a run by more than rounding.
 
-    Attributes
-    ----------
-    sort : bool
-        Order the pixels by how many training images light them, and the images by the last pixel in that order that
-        they light. Then a chunk needs only as many leading columns as its last image reaches; the others are zeros,
-        on MNIST 42 % of all.
-    skip_dead : bool
-        Leave out at least the pixels that no training image lights. Their weights have no gradient. Otherwise all
-        columns are read, sorted or not.
-    own_threads : bool
-        Let each of the processor's threads compute chunks of its own alone, with buffers of its own. Threads that share
-        every operation wait for each other twenty times a chunk, and the small operations are too small to share.
-    logit_floor : float
-        Raise logits to this, negative, if they are farther below the largest. e^-69 is about 1e-30, far below what can
-        be added to 1, and far above the denormal numbers that would slow every later product.
-    measure : bool
-        Measure the singular values of W at every step. Otherwise there are none, and the stable ranks are nan.
-    chunk : int, optional
-        Images a chunk, at least 1. By default as many as keep the activations in the cache near a core.
-    dtype : torch.dtype
-        Of all arithmetic except the spectra's, which is in float64.
+    - ``sort``: order the pixels by how many training images light them, and the images by the last pixel in that order
+      that they light. Then a chunk needs only as many leading columns as its last image reaches; the rest are zeros.
+    - ``skip_dead``: leave out at least the pixels that no training image lights, whose weights have no gradient.
+      Otherwise all columns are read, sorted or not.
+    - ``own_threads``: on the CPU, let each thread compute chunks of its own alone, with buffers of its own. Most
+      operations are too small to share, and threads that share them wait for each other after each.
+    - ``logit_floor``: raise logits to this, negative, if they are farther below the largest. e^-69 is about 1e-30, far
+      below what can be added to 1, and far above the denormal numbers that would slow every later product.
+    - ``chunk``: images a chunk, at least 1; by default as many as keep the activations in the cache near a core.
+    - ``dtype``: of all arithmetic except the spectra's, which is in float64.
+    - ``device``: the name of a `torch.device`.
 
-    >>> Engine(chunk=0)
-    Traceback (most recent call last):
-    ValueError: chunk = 0: a whole number of at least 1 is needed
+    `ValueError` if ``chunk`` or ``logit_floor`` is out of its range.
     """
 
     sort: bool = True
     skip_dead: bool = True
     own_threads: bool = True
     logit_floor: float = -69.0
-    measure: bool = True
     chunk: int | None = None
     dtype: torch.dtype = torch.float32
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
-        if self.chunk is not None:
-            checks.whole(1, chunk=self.chunk)
-        if not self.logit_floor < 0:
-            raise ValueError(f"logit_floor = {self.logit_floor}: a negative number is needed")
+        if not (self.logit_floor < 0 and (self.chunk is None or self.chunk >= 1)):
+            raise ValueError(f"{self}: a negative logit_floor and a chunk of at least 1 are needed")
 
-    def chunk_size(self, networks: int, width: int, device: torch.device) -> int:
-        """Return the number of images a chunk."""
-        if self.chunk is not None or device.type != "cpu":
+    def chunk_size(self, networks: int, width: int) -> int:
+        """Return the number of images a chunk.
+
+        >>> Engine().chunk_size(networks=5, width=150)
+        800
+        """
+        if self.chunk is not None or torch.device(self.device).type != "cpu":
             return self.chunk or 1 << 16
-        return min(1024, max(384, _ACTIVATION_BYTES // (4 * networks * width) // 32 * 32))
+        near_the_core = 2_400_000  # bytes
+        return min(1024, max(384, near_the_core // (4 * networks * width) // 32 * 32))
 
 
 def padded(columns: int) -> int:
@@ -98,9 +85,7 @@ def pixel_order(images: np.ndarray) -> np.ndarray:
 class Images:
     """A data set as the products read it: rows [1 | pixels in [0, 1], in a given order | zeros], and labels."""
 
-    def __init__(
-        self, images: np.ndarray, labels: np.ndarray, pixels: np.ndarray, engine: Engine, device: torch.device
-    ) -> None:
+    def __init__(self, images: np.ndarray, labels: np.ndarray, pixels: np.ndarray, engine: Engine) -> None:
         lit = images[:, pixels] > 0
         # The number of leading columns, with that of the ones, that hold all of an image that is not zero.
         reach = np.where(lit.any(axis=1), 1 + PIXELS - lit[:, ::-1].argmax(axis=1), 1)
@@ -112,7 +97,7 @@ class Images:
         inputs[:, 0] = 1
         inputs[:, 1:width] = torch.from_numpy(images[order][:, pixels[: width - 1]])
         inputs[:, 1:] /= 255
-        self.inputs, self.labels = inputs.to(device), torch.from_numpy(labels[order]).to(device)
+        self.inputs, self.labels = inputs.to(engine.device), torch.from_numpy(labels[order]).to(engine.device)
         self.reach: list[int] = reach[order].tolist()
 
     def __len__(self) -> int:
@@ -128,8 +113,9 @@ class Images:
 class Threads(ThreadPoolExecutor):
     """As many threads as torch uses, each of which computes alone; or one, whose operations all of torch's share."""
 
-    def __init__(self, own: bool) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.total = torch.get_num_threads()
+        own = engine.own_threads and torch.device(engine.device).type == "cpu"
         self.count, each = (self.total, 1) if own else (1, self.total)
         super().__init__(self.count, initializer=torch.set_num_threads, initargs=(each,))
 
@@ -139,27 +125,20 @@ class Threads(ThreadPoolExecutor):
 
 
 class Stack:
-    """The networks in training, their parameters stacked.
+    """The networks in training, their parameters stacked, and the slope of their leaky ReLU.
 
-    Attributes
-    ----------
-    first : Tensor, shape (K, m, p)
-        First layers [b | W, its columns in the order of the pixels | padding], to be multiplied with rows of `Images`.
-    V, c : Tensor, shapes (K, 10, m), (K, 10)
-        Second layers.
-    alpha : Tensor, shape (K,)
-        Step sizes.
+    ``first``, of shape (K, m, p), has the first layers [b | W, its columns in the order of the pixels | padding], to be
+    multiplied with rows of `Images`; ``V`` and ``c``, of shapes (K, 10, m) and (K, 10), the second layers; and
+    ``alpha``, of shape (K,), the step sizes.
     """
 
-    def __init__(
-        self, members: Sequence[Member], width: int, pixels: np.ndarray, engine: Engine, device: torch.device
-    ) -> None:
+    def __init__(self, members: Sequence[Member], width: int, gamma: float, pixels: np.ndarray, engine: Engine) -> None:
+        self.gamma, self.engine = gamma, engine
         drawn = [initial_weights(member.sigma, member.seed, width) for member in members]
-        W, b, V, c = (torch.from_numpy(np.stack(arrays)).to(device, engine.dtype) for arrays in zip(*drawn))
+        W, b, V, c = (torch.from_numpy(np.stack(arrays)).to(engine.device, engine.dtype) for arrays in zip(*drawn))
         self.first = W.new_zeros(len(members), width, padded(1 + PIXELS))
         self.first[:, :, 0], self.first[:, :, 1 : 1 + PIXELS] = b, W[:, :, pixels]
-        self.V, self.c = V, c
-        self.alpha = torch.tensor([member.alpha for member in members], dtype=engine.dtype, device=device)
+        self.V, self.c, self.alpha = V, c, W.new_tensor([member.alpha for member in members])
 
     def __len__(self) -> int:
         return len(self.first)
@@ -171,9 +150,7 @@ class Stack:
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these networks only."""
         if len(rows) < len(self):
-            self.first, self.V, self.c, self.alpha = (
-                tensor[rows] for tensor in (self.first, self.V, self.c, self.alpha)
-            )
+            self.first, self.V, self.c, self.alpha = (part[rows] for part in (*self.parameters(), self.alpha))
 
     def spectra(self, threads: Threads) -> Tensor:
         """Return the singular values of every W in float64, largest first, shape (K, m).
@@ -190,41 +167,6 @@ def _singular_values(W: Tensor) -> Tensor:
     gram[~gram.isfinite().all(2).all(1)] = 0.0  # no eigenvalues to be had: a stable rank of 0 / 0
     squares: Tensor = torch.linalg.eigvalsh(gram)
     return squares.clamp_(min=0).sqrt_().flip(1)
-
-
-class FullBatch:
-    """All images of a set on their way through all networks of a stack: losses, errors, and a step of descent."""
-
-    def __init__(self, stack: Stack, images: Images, gamma: float, engine: Engine, threads: Threads) -> None:
-        self.stack, self.images, self.gamma, self.engine, self.threads = stack, images, gamma, engine, threads
-        self.label_logit = self.normalizer = stack.first.new_empty(0)
-        self.workers: list[Worker] = []
-        self.running: Iterator[None] = iter(())
-
-    def start(self, backward: bool) -> None:
-        """Let the threads begin to pass forward and, if asked for, backward."""
-        K, m, _ = self.stack.first.shape
-        if len(self.label_logit) != K:  # new buffers: the stack has not kept all its networks
-            self.label_logit, self.normalizer = self.stack.first.new_empty(2, K, 1, len(self.images))
-            self.labels = self.images.labels.expand(K, 1, -1)
-            size = self.engine.chunk_size(K, m, self.stack.first.device)
-            self.workers = [Worker(self, share) for share in self.images.shares(size, self.threads.count)]
-        self.running = self.threads.map(lambda worker: worker.run(backward), self.workers)
-
-    def result(self) -> tuple[Tensor, Tensor]:
-        """Wait for the threads; return mean loss (float64) and error of each network."""
-        for _ in self.running:
-            pass
-        loss = (self.normalizer.log() - self.label_logit).mean((1, 2), dtype=torch.float64)
-        return loss, (self.label_logit < 0).double().mean((1, 2))  # negative: another class's logit is larger
-
-    def descend(self) -> None:
-        """Take one step with the gradient of the last pass, once."""
-        for parameter, total, *others in zip(self.stack.parameters(), *(worker.gradients for worker in self.workers)):
-            for gradient in others:  # in a fixed order, so that a run can be repeated to the bit
-                total += gradient
-            rate = self.stack.alpha / len(self.images)
-            parameter -= total.mul_(rate.view(-1, *(1,) * (total.dim() - 1)))
 
 
 class Worker:
@@ -254,26 +196,59 @@ class Worker:
         (K, m, _), (n, columns) = stack.first.shape, inputs.shape
         hidden = self.hidden[: K * m * n].view(K, m, n)
         torch.mm(stack.first.view(K * m, -1)[:, :columns], inputs.T, out=hidden.view(K * m, n))
-        leaky_relu_(hidden, batch.gamma)
+        leaky_relu_(hidden, stack.gamma)
         logits = self.logits[: K * CLASSES * n].view(K, CLASSES, n)
         torch.baddbmm(stack.c[:, :, None], stack.V, hidden, out=logits)
         logits -= logits.amax(1, keepdim=True)
         torch.gather(logits, 1, batch.labels[:, :, rows], out=batch.label_logit[:, :, rows])
-        exponentials = logits.clamp_(min=batch.engine.logit_floor).exp_()
+        exponentials = logits.clamp_(min=stack.engine.logit_floor).exp_()
         torch.sum(exponentials, 1, keepdim=True, out=batch.normalizer[:, :, rows])
         return hidden, exponentials
 
     def _backward(self, rows: slice, inputs: Tensor, hidden: Tensor, exponentials: Tensor) -> None:
         """Add the gradients of the sum of the chunk's losses; they take the place of what they are computed from."""
-        batch, (K, m, n) = self.batch, hidden.shape
+        batch, stack, (K, m, n) = self.batch, self.batch.stack, hidden.shape
         first, V, c = self.gradients
         delta = exponentials.div_(batch.normalizer[:, :, rows])  # the softmax, minus the label's indicator:
         delta.scatter_add_(1, batch.labels[:, :, rows], self.minus_one.expand(K, 1, n))  # the gradient in the logits
         V.baddbmm_(delta, hidden.mT)
         c += delta.sum(2)
         back = self.back[: m * n].view(m, n)
-        for V_k, hidden_k, delta_k in zip(batch.stack.V, hidden, delta):
+        for V_k, hidden_k, delta_k in zip(stack.V, hidden, delta):
             torch.mm(V_k.T, delta_k, out=back)
             # An activation has the sign of what the leaky ReLU was applied to, hence True.
-            torch.ops.aten.leaky_relu_backward.grad_input(back, hidden_k, batch.gamma, True, grad_input=hidden_k)
+            torch.ops.aten.leaky_relu_backward.grad_input(back, hidden_k, stack.gamma, True, grad_input=hidden_k)
         first.view(K * m, -1)[:, : inputs.shape[1]].addmm_(hidden.view(K * m, n), inputs)
+
+
+class FullBatch:
+    """All images of a set on their way through all networks of a stack: losses, errors, and a step of descent."""
+
+    def __init__(self, stack: Stack, images: Images, threads: Threads, worker: type[Worker] = Worker) -> None:
+        self.stack, self.images, self.threads, self.worker = stack, images, threads, worker
+        self.labels = images.labels.expand(0, 1, -1)
+
+    def start(self, backward: bool) -> None:
+        """Let the threads begin to pass forward and, if asked for, backward."""
+        K, m, _ = self.stack.first.shape
+        if len(self.labels) != K:  # new buffers: the first ones, or the stack has not kept all its networks
+            self.label_logit, self.normalizer = self.stack.first.new_empty(2, K, 1, len(self.images))
+            self.labels = self.images.labels.expand(K, 1, -1)
+            shares = self.images.shares(self.stack.engine.chunk_size(K, m), self.threads.count)
+            self.workers = [self.worker(self, share) for share in shares]
+        self.running = self.threads.map(lambda worker: worker.run(backward), self.workers)
+
+    def result(self) -> tuple[Tensor, Tensor]:
+        """Wait for the threads; return mean loss (float64) and error of each network."""
+        for _ in self.running:
+            pass
+        loss = (self.normalizer.log() - self.label_logit).mean((1, 2), dtype=torch.float64)
+        return loss, (self.label_logit < 0).double().mean((1, 2))  # negative: another class's logit is larger
+
+    def descend(self) -> None:
+        """Take one step with the gradient of the last pass, once."""
+        for parameter, total, *others in zip(self.stack.parameters(), *(worker.gradients for worker in self.workers)):
+            for gradient in others:  # in a fixed order, so that a run can be repeated to the bit
+                total += gradient
+            rate = self.stack.alpha / len(self.images)
+            parameter -= total.mul_(rate.view(-1, *(1,) * (total.dim() - 1)))

@@ -25,25 +25,16 @@ from .data import CLASSES, MNIST, PIXELS
 
 @dataclass(frozen=True)
 class Run:
-    """What was measured along one member's run.
+    """What was measured along one member's run, at the steps 0, 1, ..., the last one.
 
-    Attributes
-    ----------
-    member : Member
-    step : ndarray of int, shape (k,)
-        0, 1, ..., the last step. Entry ``t`` of every array is measured at the weights *after* ``t`` updates.
-    loss : ndarray, shape (k,)
-        Cross-entropy averaged over the training set, in nats.
-    train_error : ndarray, shape (k,)
-        Fraction of training images for which another class has a larger logit than the label's.
-    stable_rank : ndarray, shape (k,)
-        ``||W||_F^2 / ||W||_2^2`` of the first layer's weights (all 784 columns, without the bias).
-    singular_values : dict of int to ndarray, shape (m,)
-        Singular values of ``W``, largest first, at the steps asked for.
-    test_error : float
-        Fraction of test images misclassified after the last step; nan if the run diverged.
-    diverged_at : int or None
-        The first step whose loss or stable rank is not finite. The arrays end just before it.
+    Entry ``t`` of every array is measured at the weights *after* ``t`` updates: ``loss``, the cross-entropy averaged
+    over the training set, in nats; ``train_error``, the fraction of training images for which another class has a
+    larger logit than the label's; and ``stable_rank``, ``||W||_F^2 / ||W||_2^2`` of all 784 columns, without the bias.
+    ``singular_values`` has those of ``W``, shape (m,), largest first, at the steps asked for. ``test_error`` is the
+    fraction of test images misclassified after the last step.
+
+    If the loss or the stable rank was not finite at a step, the arrays end just before this first one, which is
+    ``diverged_at``, otherwise None; then ``test_error`` is nan.
     """
 
     member: Member
@@ -56,23 +47,18 @@ class Run:
     diverged_at: int | None
 
 
-def initial_weights(sigma: float, seed: int, width: int, inputs: int = PIXELS) -> tuple[np.ndarray, ...]:
+def initial_weights(sigma: float, seed: int, width: int) -> tuple[np.ndarray, ...]:
     """Draw ``W, b, V, c`` with i.i.d. N(0, sigma^2) entries, in float32.
 
-    The standard normal numbers depend on the seed alone, so runs with one seed and several ``sigma`` start
-    from multiples of the same weights, whichever other members they are trained with.
-
-    Raises
-    ------
-    ValueError
-        If ``sigma`` is not positive and finite.
+    The standard normal numbers depend on the seed alone, so runs with one seed and several ``sigma`` start from
+    multiples of the same weights. `ValueError` unless ``sigma`` is positive and finite.
 
     >>> [array.shape for array in initial_weights(0.02, seed=0, width=150)]
     [(150, 784), (150,), (10, 150), (10,)]
     """
     checks.within("(0, inf)", sigma=sigma)
     normal = np.random.default_rng(seed).standard_normal
-    shapes = ((width, inputs), (width,), (CLASSES, width), (CLASSES,))
+    shapes = ((width, PIXELS), (width,), (CLASSES, width), (CLASSES,))
     return tuple((sigma * normal(shape)).astype(np.float32) for shape in shapes)
 
 
@@ -104,12 +90,10 @@ def descend(model: nn.Module, images: Tensor, labels: Tensor, alpha: float) -> I
         optimizer.step()
 
 
-def train(
-    member: Member, data: MNIST, steps: int, *, gamma: float, width: int, dtype: torch.dtype = torch.float64
-) -> Run:
-    """Train one network and measure it at every step, as `trainer.train` does. Nothing is checked."""
-    model = network(initial_weights(member.sigma, member.seed, width), gamma, dtype)
-    images, labels, test_images, test_labels = images_and_labels(data, dtype)
+def train(member: Member, data: MNIST, steps: int, *, gamma: float, width: int) -> Run:
+    """Train one network in float64 and measure it at every step, as `trainer.train` does. Nothing is checked."""
+    model = network(initial_weights(member.sigma, member.seed, width), gamma)
+    images, labels, test_images, test_labels = images_and_labels(data)
     spectra: dict[int, np.ndarray] = {}
     loss, error, rank = np.empty((3, steps + 1))
     for step, (loss[step], logits) in zip(range(steps + 1), descend(model, images, labels, member.alpha)):

@@ -7,6 +7,7 @@ initial scale ``sigma``, its ``seed`` and its step size ``alpha``.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,35 +19,26 @@ from .data import MNIST, PIXELS
 from .engine import CACHE_LINE, Engine, FullBatch, Images, Stack, Threads, pixel_order
 from .plain import Run, initial_weights
 
-__all__ = ["ENGINE_VERSION", "Engine", "Run", "initial_weights", "members_that_fit", "train"]
+__all__ = ["ENGINE_VERSION", "Run", "initial_weights", "members_that_fit", "train"]
 
 ENGINE_VERSION = 1
 """Raised whenever a change to the engine or to this module may change a run by more than rounding."""
 
-MOST_THREADS = 1024
-"""With many more, torch ends the process without a word."""
 
-
-FAST = Engine()
-"""All tricks on."""
-
-
-def members_that_fit(width: int, threads: int | None = None, budget: int = 1_200_000_000) -> int:
-    """Return how many members train together within ``budget`` bytes above the data, at least 1.
+def members_that_fit(width: int, threads: int | None = None) -> int:
+    """Return how many members train together in 1.2 GB above the data, at least 1.
 
     Per member: the weights of the first layer in float32, and once more in float64 while the stable rank is
     measured, the Gram matrices in float64, three numbers for each of MNIST's 60,000 images, and for each thread
-    (default: as many as torch uses) the gradient and the activations of the smallest chunk.
+    (by default, as many as torch uses) the gradient and the activations of the smallest chunk.
 
     >>> members_that_fit(width=150, threads=2) >= 25
     True
     """
-    threads = torch.get_num_threads() if threads is None else threads
-    checks.within(f"[1, {MOST_THREADS}]", threads=threads)
     parameters = width * (PIXELS + CACHE_LINE)
     per_thread = 4 * parameters + 4 * 384 * width
     per_member = parameters * (4 + 8 + 8) + 4 * 8 * width**2 + 3 * 4 * 60_000
-    return max(1, budget // (per_member + threads * per_thread))
+    return max(1, 1_200_000_000 // (per_member + (threads or torch.get_num_threads()) * per_thread))
 
 
 def train(
@@ -58,71 +50,42 @@ def train(
     width: int,
     spectra_at: Collection[int] = (0,),
     stop_below: float | None = None,
-    device: str = "cpu",
     tf32: bool = False,
-    engine: Engine = FAST,
     progress: Callable[[int], None] | None = None,
+    **switches: Any,
 ) -> list[Run]:
-    """Train every member by full-batch gradient descent and measure it at every step.
+    """Train every member, of ``width`` hidden neurons, and measure it at every step; return the members' runs.
 
-    Parameters
-    ----------
-    members : sequence of Member
-    data : MNIST
-    steps : int
-        Number of updates, at least 1.
-    gamma : float
-        Slope of the leaky ReLU, in (0, 1]. Its derivative at 0 is taken as ``gamma``.
-    width : int
-        Number of hidden neurons m.
-    spectra_at : collection of int
-        Steps at which all singular values of W are kept.
-    stop_below : float, optional
-        A member stops at the first step at which its training error is below this fraction.
-    device : str
-        A `torch.device`.
-    tf32 : bool
-        Allow TensorFloat-32 products on CUDA (ten bits of mantissa).
-    engine : Engine
-        How the steps are computed.
-    progress : callable, optional
-        Called with the step after each one.
+    There are ``steps`` ≥ 1 updates, but a member stops at the first step at which its training error is below the
+    fraction ``stop_below``. The slope ``gamma`` of the leaky ReLU, in (0, 1], is its derivative at 0 too. All singular
+    values of W are kept at the steps ``spectra_at``. On CUDA ``tf32`` allows TensorFloat-32 products (ten bits of
+    mantissa). ``progress`` is called with the step after each one. The ``switches`` are `Engine`'s.
 
-    Returns
-    -------
-    list of Run, in the order of ``members``
-
-    Raises
-    ------
-    ValueError
-        If there are no members, or a number is out of its range.
+    `ValueError` if there are no members, or a number is out of its range.
     """
     if not members:
         raise ValueError("no members to train")
     checks.whole(1, steps=steps, width=width)
     checks.within("(0, 1]", gamma=gamma)
-    checks.within(f"[1, {MOST_THREADS}]", threads=torch.get_num_threads())
-    for member in members:
-        checks.within("(0, inf)", alpha=member.alpha)
-    where = torch.device(device)
+    checks.numbers_within("(0, inf)", alpha=[member.alpha for member in members])
     torch.backends.cuda.matmul.allow_tf32 = tf32
-    pixels = pixel_order(data.train_images)
-    training = Images(data.train_images, data.train_labels, pixels, engine, where)
-    test = Images(data.test_images, data.test_labels, pixels, engine, where)
-    stack = Stack(members, width, pixels, engine, where)
+    engine, pixels = Engine(**switches), pixel_order(data.train_images)
+    training = Images(data.train_images, data.train_labels, pixels, engine)
+    test = Images(data.test_images, data.test_labels, pixels, engine)
+    stack = Stack(members, width, gamma, pixels, engine)
     log = Log(members, steps, spectra_at, stop_below)
 
-    with torch.no_grad(), Threads(own=engine.own_threads and where.type == "cpu") as threads:
+    with torch.no_grad(), Threads(engine) as threads:
 
         def test_errors() -> Tensor:
-            batch = FullBatch(stack, test, gamma, engine, threads)
+            batch = FullBatch(stack, test, threads)
             batch.start(backward=False)
             return batch.result()[1]
 
-        batch, step = FullBatch(stack, training, gamma, engine, threads), 0
+        batch, step = FullBatch(stack, training, threads), 0
         while stack:
             batch.start(backward=step < steps)
-            spectra = stack.spectra(threads) if engine.measure else None
+            spectra = stack.spectra(threads)
             loss, error = batch.result()
             going = log.append(step, loss, error, spectra, test_errors)
             if progress is not None:
@@ -131,11 +94,14 @@ def train(
                 batch.descend()
             stack.keep(going)
             step += 1
-    return log.runs()
+    return [log.runs[k] for k in range(len(members))]
 
 
 class Log:
-    """What is measured of the members while they train; ``active`` holds those that are in the stack, row by row."""
+    """What is measured of the members while they train; ``active`` holds those that are in the stack, row by row.
+
+    ``runs`` has the run of each member that has ended, by its place among the members.
+    """
 
     def __init__(
         self, members: Sequence[Member], steps: int, spectra_at: Collection[int], stop_below: float | None
@@ -144,36 +110,27 @@ class Log:
         self.stop_below = -np.inf if stop_below is None else stop_below
         self.active = np.arange(len(members))
         self.measured = np.empty((len(members), 3, steps + 1))
-        self.length = np.zeros(len(members), int)
-        self.diverged = np.zeros(len(members), bool)
         self.singular_values: list[dict[int, np.ndarray]] = [{} for _ in members]
-        self.test_error = np.full(len(members), np.nan)
+        self.runs: dict[int, Run] = {}
 
     def append(
-        self, step: int, loss: Tensor, error: Tensor, spectra: Tensor | None, test_errors: Callable[[], Tensor]
+        self, step: int, losses: Tensor, errors: Tensor, spectra: Tensor, test_errors: Callable[[], Tensor]
     ) -> list[int]:
         """Note what was measured at a step; return the stack's rows of those that go on."""
-        rank = torch.full_like(loss, np.nan) if spectra is None else (spectra / spectra[:, :1]).square().sum(1)
-        measured = torch.stack((loss, error, rank), 1).cpu().numpy()
-        finite = np.isfinite(measured[:, :2] if spectra is None else measured).all(1)
+        ranks = (spectra / spectra[:, :1]).square().sum(1)
+        measured = torch.stack((losses, errors, ranks), 1).cpu().numpy()
+        finite = np.isfinite(measured).all(1)
         done = finite & ((step == self.steps) | (measured[:, 1] < self.stop_below))
         self.measured[self.active, :, step] = measured
-        self.length[self.active] += finite
-        self.diverged[self.active] = ~finite
-        if spectra is not None and step in self.spectra_at:
-            for member, values in zip(self.active[finite], spectra.cpu().numpy()[finite]):
-                self.singular_values[member][step] = values
-        if done.any():
-            self.test_error[self.active[done]] = test_errors().cpu().numpy()[done]
+        if step in self.spectra_at:
+            for k, values in zip(self.active[finite], spectra.cpu().numpy()[finite]):
+                self.singular_values[k][step] = values
+        tested = test_errors().tolist() if done.any() else []
+        for row in np.flatnonzero(done | ~finite):
+            k, end = self.active[row], step + int(done[row])
+            loss, error, rank = self.measured[k, :, :end]
+            last = (tested[row], None) if done[row] else (np.nan, step)
+            self.runs[k] = Run(self.members[k], np.arange(end), loss, error, rank, self.singular_values[k], *last)
         going = np.flatnonzero(finite & ~done)
         self.active = self.active[going]
         return going.tolist()
-
-    def runs(self) -> list[Run]:
-        """Return what was measured, in the order of the members."""
-        runs = []
-        for k, (member, length) in enumerate(zip(self.members, self.length.tolist())):
-            step, end = np.arange(length), length if self.diverged[k] else None
-            loss, error, rank = self.measured[k, :, :length]
-            runs.append(Run(member, step, loss, error, rank, self.singular_values[k], float(self.test_error[k]), end))
-        return runs
