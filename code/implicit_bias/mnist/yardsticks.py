@@ -126,8 +126,8 @@ class Autograd(Worker):
         for total in self.gradients:
             total.zero_()
         for rows, x in self.chunks:
-            hidden = leaky_relu(first.flatten(0, 1)[:, : x.shape[1]] @ x.T, GAMMA)
-            logits = torch.baddbmm(c[:, :, None], V, hidden.view(len(stack), WIDTH, len(x)))
+            hidden = leaky_relu(first.flatten(0, 1)[:, : x.shape[1]] @ x.T, stack.gamma)
+            logits = torch.baddbmm(c[:, :, None], V, hidden.unflatten(0, first.shape[:2]))
             labels = self.batch.images.labels[rows].expand(len(stack), -1)
             loss = cross_entropy(logits, labels, reduction="sum")
             for total, part in zip(self.gradients, torch.autograd.grad(loss, parameters)):

@@ -23,13 +23,6 @@ import scipy
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
-def _file() -> Path | None:
-    """Return where the quotients are kept; None where the package is installed without the book."""
-    return next(
-        (root / ".cache" / "searches.json" for root in PACKAGE.parents if (root / "_quarto.yml").exists()), None
-    )
-
-
 def _key() -> str:
     digest = hashlib.sha256(f"{platform.python_version()} {np.__version__} {scipy.__version__}".encode())
     for path in sorted(PACKAGE.rglob("*.py")):
@@ -39,7 +32,7 @@ def _key() -> str:
     return digest.hexdigest()
 
 
-FILE = _file()
+FOLDER = next((root / ".cache" for root in PACKAGE.parents if (root / "_quarto.yml").exists()), None)
 KEY = _key()  # now, while the modules are imported: the sources may be edited while the program runs
 
 
@@ -47,39 +40,34 @@ def _read(file: Path) -> dict[str, float]:
     """Return the quotients kept under `KEY`, none if the file is absent, under another key or damaged."""
     try:
         content = json.loads(file.read_text())
-        if content["key"] != KEY:
-            return {}
-        quotients: dict[str, float] = content["quotients"]
+        quotients: dict[str, float] = content["quotients"] if content["key"] == KEY else {}
         if not all(math.isfinite(value) for value in quotients.values()):
             raise ValueError("a quotient is not finite")
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+    except Exception as error:  # as many kinds as there are things that a file can hold
         print(f"{file} cannot be used ({error!r}): the searches run again", file=sys.stderr)
         return {}
     return quotients
 
 
-def _write(file: Path, quotients: dict[str, float]) -> None:
-    temporary = None
-    try:
-        file.parent.mkdir(exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=file.parent, suffix=".tmp", delete=False) as temporary:
-            json.dump({"key": KEY, "quotients": quotients}, temporary, indent=1)
-        os.replace(temporary.name, file)
-    except OSError as error:
-        print(f"{file} cannot be written ({error}): the searches will run again", file=sys.stderr)
-        if temporary is not None:
-            Path(temporary.name).unlink(missing_ok=True)
-
-
 def kept(label: str, run: Callable[[], float]) -> float:
-    """Return the number kept for ``label``; where there is none, run the search and keep what it finds."""
-    if FILE is None:
+    """Return the number kept for ``label``; where there is none, run the search and keep what it finds.
+
+    Nothing is kept where the package is installed without the book.
+    """
+    if FOLDER is None:
         return run()
-    quotients = _read(FILE)
+    file = FOLDER / "searches.json"
+    quotients = _read(file)
     if label not in quotients:
         found = run()
-        quotients = {**_read(FILE), label: found}  # another process may have written meanwhile
-        _write(FILE, quotients)
+        quotients = _read(file) | {label: found}  # another process may have written meanwhile
+        try:
+            FOLDER.mkdir(exist_ok=True)
+            with tempfile.NamedTemporaryFile("w", dir=FOLDER, delete=False) as temporary:
+                json.dump({"key": KEY, "quotients": quotients}, temporary, indent=1)
+            os.replace(temporary.name, file)
+        except OSError as error:
+            print(f"{file} cannot be written ({error}): the searches will run again", file=sys.stderr)
     return quotients[label]

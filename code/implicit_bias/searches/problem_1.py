@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from .. import bounds, network
 from ..margin import max_margin
-from .climb import Array, Generator, Instance
-from .registry import search
+from .registry import Array, Generator, Instance, search
 from .samples import one_sample_hitting_time, separable_data
 
 
@@ -79,9 +77,10 @@ def _one_step(rng: Generator, quotient_of: Callable[[network.Trajectory, float, 
 def progress(rng: Generator) -> Instance:
     """Search for ``H_{t+1} - H_t < cα Ĝ(W^{(t)})``."""
 
-    def quotient(run: Any, alpha: float, c: float) -> float:
+    def quotient(run: network.Trajectory, alpha: float, c: float) -> float:
+        assert run.H is not None
         gain = run.H[1] - run.H[0]  # a difference: trust it only where rounding of H cannot matter
-        return alpha * c * run.G[0] / gain if gain > 1e-5 * run.F[0] else float("-inf")
+        return alpha * c * run.G[0] / gain if gain > 1e-5 * run.F[0] else -np.inf
 
     return _one_step(rng, quotient)
 
@@ -97,10 +96,8 @@ def norm_growth_sharp(rng: Generator) -> Instance:
     """Search for ``F_{t+1}² - F_t² > 2α ψ(Ĝ) + α² Ĝ²``, among weights where the right side is positive."""
 
     def quotient(run: network.Trajectory, alpha: float, c: float) -> float:
-        if run.G[0] > 0.5:  # the right side need not be positive
-            return float("-inf")
-        growth = bounds.norm_growth_sharp(0.0, alpha, run.G[0])
-        return np.diff(run.F**2)[0] / growth if growth > 1e-3 * run.F[0] ** 2 else float("-inf")
+        growth = bounds.norm_growth_sharp(0.0, alpha, run.G[0]) if run.G[0] <= 0.5 else 0.0  # need not be positive
+        return np.diff(run.F**2)[0] / growth if growth > 1e-3 * run.F[0] ** 2 else -np.inf
 
     return _one_step(rng, quotient)
 
@@ -108,12 +105,11 @@ def norm_growth_sharp(rng: Generator) -> Instance:
 def _run(rng: Generator, quotient_of: Callable[[network.Trajectory, float, float, int], float]) -> Instance:
     """Return ``quotient_of(run, alpha, c, steps)`` along a whole run, as a function of ``(log α, W^{(0)})``."""
     X, y, v, a, gamma = _problem(rng)
-    c = bounds.margin_constant(gamma, v)
-    steps = int(10 ** rng.uniform(0, 2.5))
-    zero = rng.random() < 0.5
+    c, steps = bounds.margin_constant(gamma, v), int(10 ** rng.uniform(0, 2.5))
+    scale = 0 if rng.random() < 0.5 else 1
 
     def quotient(p: Array) -> float:
-        alpha, W0 = 10.0 ** np.clip(p[0], -3, 3), (0 if zero else 1) * p[1:].reshape(a.size, -1)
+        alpha, W0 = 10.0 ** np.clip(p[0], -3, 3), scale * p[1:].reshape(a.size, -1)
         return quotient_of(network.gradient_descent(X, y, W0, a, gamma, alpha, steps - 1), alpha, c, steps)
 
     return quotient, a.size * X.shape[1] + 1
@@ -156,7 +152,7 @@ def _margins(rng: Generator, bound_of: Callable[[float, int], float], most: floa
 
     def quotient(z: Array) -> float:
         mean = float(network.g(z).mean())
-        return float(network.logistic_loss(z).mean()) / bound_of(mean, n) if n * mean <= most else float("nan")
+        return float(network.logistic_loss(z).mean()) / bound_of(mean, n) if n * mean <= most else np.nan
 
     return quotient, n
 
@@ -195,11 +191,10 @@ def last_iterate(rng: Generator) -> Instance:
     def quotient(p: Array) -> float:
         alpha = 8.0 / (1 + np.exp(-p[0]))
         losses = network.gradient_descent(X, y, p[1:].reshape(a.size, -1), a, gamma, alpha, 60).L
-        late = losses[int(np.argmax(np.log(2) / len(y) >= losses)) :]
-        if late[0] > np.log(2) / len(y):
-            return float("nan")
-        return max(
-            (loss / bounds.last_iterate_loss(k, alpha, c) for k, loss in enumerate(late) if k > 0), default=np.nan
-        )
+        small = np.flatnonzero(losses <= np.log(2) / len(y))
+        if small.size == 0 or small[0] == 60:
+            return np.nan
+        k = 1 + int(np.argmax(losses[small[0] + 1 :] * np.arange(1, 61 - small[0])))  # the bound is proportional to 1/k
+        return float(losses[small[0] + k] / bounds.last_iterate_loss(k, alpha, c))
 
     return quotient, a.size * X.shape[1] + 1

@@ -8,19 +8,18 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import bounds, orthogonality
-from .climb import Array, Generator, Instance
-from .registry import search
+from .registry import Array, Generator, Instance, search
 
 
 @search("thm-gaussian-orthogonal")
 def gaussian_orthogonal(rng: Generator) -> float:
     """Compare the ``p`` that the theorem grants at ``(n, d, δ)`` with the δ-quantile of ``p(S)`` over draws."""
-    found, delta = [], 0.1
+    found, delta = 0.0, 0.1
     for n, p in ((2, 1.0), (8, 3.0), (32, 30.0), (64, 100.0)):
         d = math.ceil(bounds.gaussian_dimension(n, p, delta))
         grams = orthogonality.gaussian_grams(n, d, 300, rng)
-        found.append(p / np.quantile(orthogonality.p_orthogonality_of_gram(grams), delta))
-    return float(max(found))
+        found = max(found, float(p / np.quantile(orthogonality.p_orthogonality_of_gram(grams), delta)))
+    return found
 
 
 def _gram(
@@ -32,14 +31,13 @@ def _gram(
     largest R², plus ``μ`` times ``off``, of zero diagonal and largest entry 1.
     """
     n, R = int(rng.integers(least_n, 7)), float(rng.choice([1.0, 1.5, 4.0]))
-    mu = largest(n) * rng.choice([1e-3, 0.3, 0.9, 0.999])
+    mu, lower = largest(n) * rng.choice([1e-3, 0.3, 0.9, 0.999]), np.tril_indices(n, -1)
 
     def quotient(p: Array) -> float:
         squares = 1 + (R**2 - 1) * np.clip((p[:n] + 1) / 2, 0, 1)
-        order = np.argsort(p[:n])
-        squares[order[0]], squares[order[-1]] = 1.0, R**2
+        squares[p[:n].argmin()], squares[p[:n].argmax()] = 1.0, R**2
         off = np.zeros((n, n))
-        off[np.tril_indices(n, -1)] = np.clip(p[n:], -1, 1)
+        off[lower] = np.clip(p[n:], -1, 1)
         off += off.T
         return quotient_of(squares, off / np.abs(off).max(), mu, R)
 

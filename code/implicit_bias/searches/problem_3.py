@@ -9,8 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import bounds, network, rank
-from .climb import Array, Generator, Instance
-from .registry import search
+from .registry import Array, Generator, Instance, search
 
 
 def _problem(rng: Generator) -> tuple[Array, Array, Array, float, float]:

@@ -6,19 +6,14 @@ import math
 
 import numpy as np
 
-from .climb import Array, Generator
+from .registry import Array, Generator
 
 
 def separable_data(n: int, d: int, rng: Generator, margin: float = 0.1) -> tuple[Array, Array, Array]:
-    """Return ``X`` in the unit ball, labels ``y`` and a ``v`` with ``min_i y_i ⟨v, x_i⟩ = 1``.
+    """Return ``X`` of shape (n, d) in the unit ball, labels ``y`` and a ``v`` with ``min_i y_i ⟨v, x_i⟩ = 1``.
 
-    Parameters
-    ----------
-    n, d : int
-        Samples and dimension.
-    rng : numpy.random.Generator
-    margin : float
-        Every sample is at least this far from the plane orthogonal to ``v``; in (0, 1].
+    Every sample is at least ``margin``, in (0, 1], from the plane orthogonal to ``v`` before all are scaled into the
+    ball.
 
     >>> X, y, v = separable_data(5, 3, np.random.default_rng(0))
     >>> round(float((y * (X @ v)).min()), 12)
@@ -40,14 +35,8 @@ def separable_data(n: int, d: int, rng: Generator, margin: float = 0.1) -> tuple
 def one_sample_hitting_time(eps: float, alpha: float, c: float = 1.0, z1: float | None = None) -> int:
     """Return the first ``t`` with ``Ĝ(W^{(t)}) ≤ ε`` on the data of `prp-lower-bound`, from ``W^{(0)} = 0``.
 
-    There ``Ĝ = g(z_t)``, and the margin follows ``z_{t+1} = z_t + αc² g(z_t)`` from ``z_1 = αcφ'(0)x_1/2``.
-
-    Parameters
-    ----------
-    eps, alpha, c : float
-        As in `bounds.steps_lower_bound`.
-    z1 : float, optional
-        The margin after the first step, in ``[αc²/2, αc/2]``. Default: the smallest, that of ``φ'(0) = γ``.
+    There ``Ĝ = g(z_t)``, and the margin follows ``z_{t+1} = z_t + αc² g(z_t)`` from ``z_1 = αcφ'(0)x_1/2``, which is
+    in ``[αc²/2, αc/2]``; by default the smallest, that of ``φ'(0) = γ``.
 
     >>> one_sample_hitting_time(eps=0.1, alpha=1.0)
     10
