@@ -38,10 +38,9 @@ class Problem:
     def c(self) -> float:
         return bounds.margin_constant(self.gamma, self.v)
 
-    def run(self, steps: int, **options) -> network.Trajectory:
-        return network.gradient_descent(
-            self.X, self.y, self.W0, self.a, self.gamma, self.alpha, steps, V=self.V, at_zero=self.at_zero, **options
-        )
+    def run(self, steps: int) -> network.Trajectory:
+        where = self.X, self.y, self.W0, self.a, self.gamma, self.alpha
+        return network.gradient_descent(*where, steps, V=self.V, at_zero=self.at_zero)
 
 
 @st.composite
@@ -60,13 +59,10 @@ def problems(draw) -> Problem:
     a = network.output_weights(rng.choice([-1.0, 1.0], m))
     gamma = draw(st.sampled_from([1e-4, 0.05, 0.5, 0.99, 1.0]))
     start = draw(st.sampled_from(["zero", "gaussian", "at the kink", "near the kink"]))
-    W0 = rng.standard_normal((m, d)) * 10 ** draw(st.floats(-4, 3))
-    if start == "zero":
-        W0 = np.zeros((m, d))
-    elif start != "gaussian":
+    W0 = rng.standard_normal((m, d)) * (start != "zero") * 10 ** draw(st.floats(-4, 3))
+    if start.endswith("the kink"):
         W0 -= np.outer(W0 @ X[0], X[0]) / (X[0] @ X[0])
-        if start == "near the kink":
-            W0 += 1e-12 * rng.standard_normal((m, d))
+        W0 += 1e-12 * (start == "near the kink") * rng.standard_normal((m, d))
     at_zero = min(1.0, gamma + draw(st.sampled_from([0.0, 0.5, 1.0])) * (1 - gamma))
     return Problem(X, y, v, W0, a, gamma, at_zero, 10 ** draw(st.floats(-3, 3)))
 
@@ -83,13 +79,12 @@ def gradient_change(X, y, W, other, a, gamma):
     return network.loss_gradient(X, y, W, a, gamma) - network.loss_gradient(X, y, other, a, gamma)
 
 
-def crossing(X, y, a, gamma, rest, k, delta):
-    """Return the quotient of `thm-smoothness` across the kink of neuron 1 at sample k, and its limit times 2δ‖x_k‖.
+def crossing(X, y, a, gamma, rest, delta):
+    """Return the quotient of `thm-smoothness` across the kink of neuron 1 at x, the first sample, and its limit.
 
-    ``rest`` holds the rows 2, …, m; the first row is orthogonal to x_k, plus or minus δ x_k.
+    ``rest`` holds the rows 2, …, m; the first row is orthogonal to x, plus or minus δx.
     """
-    x, rng = X[k], np.random.default_rng(0)
-    free = rng.standard_normal(x.size)
+    x, free = X[0], np.random.default_rng(0).standard_normal(X.shape[1])
     centre = np.vstack([free - (free @ x) / (x @ x) * x if x.size > 1 else 0 * x, rest])
     shift = np.zeros_like(centre)
     shift[0] = delta * x
@@ -104,9 +99,8 @@ def crossing(X, y, a, gamma, rest, k, delta):
 @given(problems(), st.floats(0.05, 0.95))
 def test_gradient_jumps_by_the_amount_of_the_proof(problem, gamma):
     rest = problem.W0[1:] / max(1.0, np.linalg.norm(problem.W0))
-    # rows of the rest off every kink, as in the proof
-    rest = rest + 0.1 * np.random.default_rng(0).standard_normal(rest.shape)
-    quotient, limit = crossing(problem.X, problem.y, problem.a, gamma, rest, 0, 1e-7)
+    rest = rest + 0.1 * np.random.default_rng(0).standard_normal(rest.shape)  # off every kink, as in the proof
+    quotient, limit = crossing(problem.X, problem.y, problem.a, gamma, rest, 1e-7)
     assert quotient >= limit * (1 - 1e-5) - 1
 
 
@@ -118,17 +112,17 @@ BALANCED = (np.array([[0.9], [-0.5], [-0.4]]), np.array([1.0, -1.0, -1.0]))
 @pytest.mark.parametrize("gamma", [0.01, 0.5, 0.98])
 def test_loss_is_not_smooth_for_two_neurons_even_on_antipodal_data(X, y, gamma):
     a = network.output_weights([1, -1])
-    found = [
-        [crossing(X, y, a, gamma, s * X[:1], 0, delta)[0] for s in (-2.0, -0.7, 0.7, 2.0)] for delta in (1e-7, 1e-9)
-    ]
-    assert max(found[1]) > 1e3
-    assert max(found[1]) == pytest.approx(1e2 * max(found[0]), rel=1e-2)
+    near, nearer = (
+        max(crossing(X, y, a, gamma, s * X[:1], delta)[0] for s in (-2.0, -0.7, 0.7, 2.0)) for delta in (1e-7, 1e-9)
+    )
+    assert nearer > 1e3
+    assert nearer == pytest.approx(1e2 * near, rel=1e-2)
 
 
 @pytest.mark.parametrize("gamma", [0.01, 0.5])
 def test_loss_of_one_neuron_is_not_smooth_where_a_line_does_not_add_up_to_zero(gamma):
     X, y = np.array([[0.9], [-0.5], [-0.3]]), np.array([1.0, -1.0, -1.0])
-    assert crossing(X, y, np.array([1.0]), gamma, np.zeros((0, 1)), 0, 1e-8)[0] > 1e4
+    assert crossing(X, y, np.array([1.0]), gamma, np.zeros((0, 1)), 1e-8)[0] > 1e4
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([ANTIPODAL, BALANCED]), st.sampled_from([0.01, 0.5, 1.0]))
@@ -202,14 +196,13 @@ def test_progress_is_reached_with_every_neuron_off(gamma):
 
 @given(problems())
 def test_norm_grows_no_faster_than_each_of_the_three_bounds(problem):
-    run = problem.run(20)
-    for t in range(20):
-        g_hat, norm = run.G[t], run.F[t]
-        rounding = TOL * (norm**2 + problem.alpha**2 + 1e-300)
+    run, alpha = problem.run(6), problem.alpha
+    for norm, after, g_hat in zip(run.F, run.F[1:], run.G):
+        rounding = TOL * (norm**2 + alpha**2 + 1e-300)
         if 0 < g_hat < 1 - 1e-6:
-            assert run.F[t + 1] ** 2 <= bounds.norm_growth_sharp(norm, problem.alpha, g_hat) + rounding
-        assert run.F[t + 1] ** 2 <= bounds.norm_growth(norm, problem.alpha, g_hat) + rounding
-        assert bounds.norm_growth(norm, problem.alpha, g_hat) <= bounds.norm_growth_homework(norm, problem.alpha)
+            assert after**2 <= bounds.norm_growth_sharp(norm, alpha, g_hat) + rounding
+        assert after**2 <= bounds.norm_growth(norm, alpha, g_hat) + rounding
+        assert bounds.norm_growth(norm, alpha, g_hat) <= bounds.norm_growth_homework(norm, alpha)
 
 
 @pytest.mark.parametrize("alpha", [1e-3, 1.0, 1e3])
@@ -227,21 +220,11 @@ def test_norm_growth_is_reached_by_one_sample(alpha, gamma):
 # --- 1.5 ----------------------------------------------------------------------------------------
 
 
-@given(problems(), st.integers(1, 200))
+@given(problems(), st.sampled_from([1, 2, 5, 20, 80]))
 def test_means_along_the_run_obey_their_bounds(problem, steps):
     run = problem.run(steps - 1)
     for values, bound in ((run.G, bounds.first_rate), (run.G, bounds.fast_rate), (run.L, bounds.mean_loss)):
         assert values.mean() <= bound(steps, problem.alpha, problem.c, run.F[0]) * (1 + TOL)
-
-
-@given(problems(), st.floats(0.02, 0.9))
-def test_target_is_met_before_the_counted_step(problem, eps):
-    for count in (bounds.steps_fast_rate, bounds.steps_first_rate):
-        steps = count(eps, problem.alpha, problem.c, np.linalg.norm(problem.W0))
-        if steps <= 1000:
-            run = problem.run(steps - 1)
-            assert run.G.mean() <= eps * (1 + TOL)
-            assert run.G.min() <= eps * (1 + TOL)
 
 
 @pytest.mark.parametrize("rate", [bounds.fast_rate, bounds.first_rate])
@@ -257,20 +240,17 @@ def test_fast_rate_is_reached_by_many_tiny_steps():
     assert mean <= bounds.fast_rate(steps, alpha, 1.0) <= 1.01 * mean
 
 
-@pytest.mark.parametrize("alpha", [0.01, 1.0, 5.0])
 @pytest.mark.parametrize("c, gamma", [(1.0, 1.0), (0.3, 0.3), (0.1, 0.4), (0.1, 0.1)])
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_no_run_on_the_single_sample_beats_the_lower_bound(alpha, c, gamma, share):
+def test_no_run_on_the_single_sample_beats_the_lower_bound(c, gamma, share):
     at_zero = gamma + share * (1 - gamma)
-    for eps in (0.3, 0.03):
-        first = one_sample_hitting_time(eps, alpha, c, alpha * c * at_zero * c / gamma / 2)
-        assert first >= bounds.steps_lower_bound(eps, alpha, c)
-        if first <= 20000:
-            run = network.gradient_descent(
-                [[c / gamma]], [1.0], [[0.0]], [-1.0], gamma, alpha, first + 1, at_zero=at_zero, stop_at=eps
-            )
-            assert run.steps == pytest.approx(first, abs=1)
-        assert first <= bounds.steps_fast_rate(eps, alpha, c)
+    for alpha in (0.1, 1.0, 5.0):
+        first = [one_sample_hitting_time(eps, alpha, c, alpha * c * at_zero * c / gamma / 2) for eps in (0.3, 0.03)]
+        for eps, steps in zip((0.3, 0.03), first):
+            assert bounds.steps_lower_bound(eps, alpha, c) <= steps <= bounds.steps_fast_rate(eps, alpha, c)
+    data = [[c / gamma]], [1.0], [[0.0]], [-1.0]  # the last of the step sizes, by gradient descent itself
+    run = network.gradient_descent(*data, gamma, alpha, first[0] + 1, at_zero=at_zero, stop_at=0.3)
+    assert run.steps == pytest.approx(first[0], abs=1)
 
 
 def test_lower_bound_is_nearly_reached():
@@ -372,11 +352,10 @@ def test_a_step_can_raise_the_loss_to_the_order_of_its_size(gamma, at_zero, alph
 
 
 @pytest.mark.parametrize("alpha", [0.5, 4.0, 7.9])
-@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("gamma, at_zero", [(1.0, 1.0), (0.3, 0.3), (0.05, 0.6)])
-def test_last_iterate_where_no_kink_bends_the_wrong_way(alpha, seed, gamma, at_zero):
-    rng = np.random.default_rng(seed)
-    n, last = 5, 1500
+def test_last_iterate_where_no_kink_bends_the_wrong_way(alpha, gamma, at_zero):
+    rng = np.random.default_rng(0)
+    n, last = 5, 500
     X, y, _ = separable_data(n, 3, rng, margin=0.5)
     a = network.output_weights([1, -1, 1])
     if gamma < 1:
@@ -386,7 +365,7 @@ def test_last_iterate_where_no_kink_bends_the_wrong_way(alpha, seed, gamma, at_z
     W0[0] = 0.0  # on the kink
     run = network.gradient_descent(X, y, W0, a, gamma, alpha, last, at_zero=at_zero)
     assert (np.diff(run.L) < 0).all()
-    for steps in (1, 10, 1000, last + 1):
+    for steps in (1, 10, last + 1):
         assert run.L[steps - 1] <= bounds.mean_loss(steps, alpha, c, run.F[0]) * (1 + TOL)
     start = int(np.argmax(np.log(2) / n >= run.L))
     assert run.L[start] <= np.log(2) / n
