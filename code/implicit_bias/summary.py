@@ -38,7 +38,7 @@ _ROWS = r"""
 1.4 thm-norm-growth:sharp  $F_{t+1}^2\le F_t^2+2\kappa\alpha+\alpha^2\widehat G^2$, $\kappa e^\kappa=1/e$
     bounds.norm_growth_sharp  test_problem_1::test_norm_growth_is_reached_by_one_sample
 1.5 thm-first-rate  $O(1/(\alpha c^2\varepsilon^2))$ steps, explicit
-    bounds.steps_first_rate  test_problem_1::test_target_is_met_before_the_counted_step
+    bounds.steps_first_rate  test_problem_1::test_means_along_the_run_obey_their_bounds
 1.5 thm-fast-rate  $\tilde O(1/(c^2\varepsilon))$ steps, explicit
     bounds.steps_fast_rate  test_problem_1::test_both_rates_are_reached_by_one_huge_step
 1.5 prp-lower-bound  no rate better than $1/(\alpha c^2\varepsilon)$ for $\alpha\le1$
