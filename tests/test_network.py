@@ -155,7 +155,7 @@ GOOD = dict(X=[[1.0, 0.0]], y=[1.0], W0=[[0.0, 1.0]], a=[1.0], gamma=0.5, alpha=
         (dict(alpha=[1.0, 1.0, 1.0]), "2 of them"),
         (dict(steps=-1), "steps = -1"),
         (dict(steps=1.5), "steps = 1.5"),
-        (dict(V=[[1.0]]), r"V has shape \(1, 1\): \(m, d\) is needed, with d = 2 as in W0"),
+        (dict(V=[[1.0]]), r"V has shape \(1, 1\): \(m, d\) is needed, with d = 2 as in X"),
     ],
 )
 def test_bad_input_is_named(bad, words):

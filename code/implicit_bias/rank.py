@@ -62,7 +62,7 @@ def coefficient_spread(C: ArrayLike) -> PerSample:
     >>> coefficient_spread([[1.0, 1.0], [1.0, 0.0]]).tolist()
     [1.0, 2.0]
     """
-    (coefficients,) = checks.numbers_within("[0, inf)", C=checks.array("C", C, "m n"))
+    coefficients = checks.numbers_within("[0, inf)", "C", C, "m n")
     largest = coefficients.max(axis=0)
     if largest.min() == 0:
         raise ValueError(f"column {int(largest.argmin())} of C is zero: a positive entry is needed in every column")
@@ -121,7 +121,7 @@ def gaussian_gradient_rank(weights: ArrayLike, gamma: float) -> float:
     1.098901
     """
     checks.within("(0, 1]", gamma=gamma)
-    (h,) = checks.numbers_within("(0, inf)", weights=checks.array("weights", weights, "n"))
+    h = checks.numbers_within("(0, inf)", "weights", weights, "n")
     h = h / h.max()
     mean, spread = (1 + gamma) / 2, (1 - gamma) / 2
     top = np.linalg.eigvalsh(mean**2 * np.outer(h, h) + spread**2 * np.diag(h**2))[-1]
