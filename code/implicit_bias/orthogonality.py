@@ -48,7 +48,7 @@ def scaled(X: Samples) -> Samples:
 
 @dataclass(frozen=True)
 class GramExtremes:
-    """The extreme ``‖x_i‖²``, and ``M``, the largest ``|⟨x_i, x_j⟩|``, ``i ≠ j``, with a pair that attains it (0 if n = 1)."""
+    """The extreme ``‖x_i‖²``, and ``M``, the largest ``|⟨x_i, x_j⟩|``, ``i ≠ j``, with a pair that attains it."""
 
     n: int
     R_min_squared: float
