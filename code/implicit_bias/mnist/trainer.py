@@ -67,7 +67,7 @@ def train(
         raise ValueError("no members to train")
     checks.whole(1, steps=steps, width=width)
     checks.within("(0, 1]", gamma=gamma)
-    checks.numbers_within("(0, inf)", alpha=[member.alpha for member in members])
+    checks.numbers_within("(0, inf)", "alpha", [member.alpha for member in members])
     torch.backends.cuda.matmul.allow_tf32 = tf32
     engine, pixels = Engine(**switches), pixel_order(data.train_images)
     training = Images(data.train_images, data.train_labels, pixels, engine)
