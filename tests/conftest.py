@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
+import threading
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -61,3 +63,22 @@ def stand_in(tmp_path, monkeypatch) -> Path:
     root = tmp_path / "stand-in"
     monkeypatch.setattr(mnist_module, "MD5", write_idx(root / "MNIST" / "raw", synthetic_mnist(300)))
     return root
+
+
+@pytest.fixture(scope="session")
+def in_time():
+    """A function that returns or raises what a call does, made in another thread, or fails after 20 seconds."""
+
+    def run(call):
+        outcome = Future()
+
+        def work():
+            try:
+                outcome.set_result(call())
+            except Exception as error:
+                outcome.set_exception(error)
+
+        threading.Thread(target=work, daemon=True).start()
+        return outcome.result(timeout=20)
+
+    return run

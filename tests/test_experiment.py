@@ -188,31 +188,33 @@ def test_interrupted_remaking_goes_on_where_it_was(results, images, monkeypatch,
     """Until all is there the old set stays whole; and nothing that is there is computed twice."""
     before, computed = stamps(results), []
 
-    def compute(configuration, data, out, *rest):
+    def counted(configuration, data, out, *rest):
         if step == "third recording" and len(computed) == 2:
             raise KeyboardInterrupt
         computed.append(out.name)
         return record(configuration, data, out, *rest)
 
-    def move(path):
-        if step == "second move" and path == results / "step-size.json":
+    def interrupted(path):
+        if path.name == {"picture": "stable-rank.svg", "second move": "step-size.json"}.get(step):
             raise KeyboardInterrupt
         return replacing(path)
 
-    def interrupt(*arguments):
-        raise KeyboardInterrupt
+    def stopped(path, **options):
+        if step == "clearing" and path.with_name("in-place").exists():
+            raise KeyboardInterrupt
+        unlink(path, **options)
 
+    unlink = experiment.Path.unlink
+    monkeypatch.setattr(experiment, "record", counted)
     with monkeypatch.context() as patch:
-        patch.setattr(experiment, "record", compute)
-        patch.setattr(experiment, "replacing", move)
-        if step in ("picture", "clearing"):
-            patch.setattr(experiment, "stable_rank_figure" if step == "picture" else "_clear", interrupt)
+        patch.setattr(experiment, "replacing", interrupted)
+        patch.setattr(experiment.Path, "unlink", stopped)
         with pytest.raises(KeyboardInterrupt):
             experiment.run_again(images, results, SMALL, SMALL_SEARCHES)
     assert (stamps(results) == before) == (step in ("third recording", "picture"))
     (results.with_name("results.new") / f".sweep.json.{'0' * 32}.tmp").touch()  # as a killed process leaves it
 
-    monkeypatch.setattr(experiment, "record", lambda *rest: computed.append(rest[2].name) or record(*rest))
+    step = "none"
     experiment.run_again(images, results, SMALL, SMALL_SEARCHES)
     assert sorted(computed) == ["stability-0.2.json", "step-size.json", "sweep.json"]
     assert stamps(results).keys() == before.keys() and not stamps(results).items() & before.items()

@@ -24,7 +24,7 @@ from implicit_bias.orthogonality import (
     sharp_gram,
     sharp_weights,
 )
-from scipy.optimize import linprog, minimize
+from scipy.optimize import linprog
 from scipy.stats import kstest
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -75,20 +75,6 @@ def test_max_margin_is_the_shortest_point_found_by_enumerating_active_sets(seed,
     assert np.linalg.norm(got.w - want) <= 1e-3 * np.linalg.norm(want)  # norms agree to 1e-6: points to its root
 
 
-@given(seed=SEEDS, n=st.integers(2, 10), d=st.integers(2, 12))
-def test_max_margin_agrees_with_sequential_quadratic_programming(seed, n, d):
-    X, y = separable(seed, n, d)
-    A, got = y[:, None] * X, max_margin(X, y).w
-    scale = np.linalg.norm(got)
-    solved = minimize(
-        lambda v: v @ v / 2, 1.5 * got / scale, jac=lambda v: v,
-        method="SLSQP", options={"maxiter": 500, "ftol": 1e-14},
-        constraints={"type": "ineq", "fun": lambda v: A @ v - 1 / scale, "jac": lambda v: A},
-    )  # fmt: skip
-    if solved.success:
-        assert np.linalg.norm(solved.x * scale - got) <= 1e-4 * scale
-
-
 @given(seed=SEEDS, n=st.integers(1, 60), d=st.integers(1, 60), spread=st.sampled_from([0.0, 3.0, 6.0]))
 def test_max_margin_satisfies_the_kkt_conditions(seed, n, d, spread):
     X, y = separable(seed, n, d, spread)
@@ -133,11 +119,6 @@ def test_one_sample_gives_its_multiple_of_margin_one():
         assert np.allclose(solution.dual, 1 / 25)
 
 
-def test_max_margin_of_the_perceptron_s_hard_cases_names_the_distance():
-    with pytest.raises(ValueError, match=r"convex hull .* within \S+ of the origin"):
-        max_margin([[1.0, 1], [-1, -1], [1, -1]], [1, 1, 1])
-
-
 @given(seed=SEEDS, n=st.integers(1, 25), extra=st.integers(0, 25), spread=st.sampled_from([0.0, 3.0, 6.0]))
 def test_interpolator_has_unit_margins_least_norm_and_its_dual_weights(seed, n, extra, spread):
     rng = np.random.default_rng(seed)
@@ -151,11 +132,6 @@ def test_interpolator_has_unit_margins_least_norm_and_its_dual_weights(seed, n, 
     other = rng.standard_normal(n + extra)
     other -= np.linalg.lstsq(X, X @ other, rcond=None)[0]
     assert abs(other @ solution.w) <= RESIDUAL * scale * max(1.0, np.linalg.norm(other))
-
-
-def test_interpolator_agrees_with_the_pseudoinverse():
-    X, y = separable(5, 8, 20)
-    assert np.allclose(min_norm_interpolator(X, y).w, np.linalg.pinv(X) @ y, rtol=1e-10)
 
 
 def test_interpolator_of_nearly_dependent_samples():
@@ -261,14 +237,10 @@ def test_gram_extremes_in_blocks_are_those_of_the_gram_matrix(rows):
     off = np.abs(gram - np.diag(np.diag(gram)))
     seen = []
     found = gram_extremes(X, rows, progress=lambda blocks: (seen.append(start) or start for start in blocks))
-    assert (found.R_min_squared, found.R_max_squared, found.M) == (
-        gram.diagonal().min(),
-        gram.diagonal().max(),
-        off.max(),
-    )
-    assert off[found.i, found.j] == found.M and seen == list(range(0, 50, rows))
+    assert [found.R_min_squared, found.R_max_squared] == [gram.diagonal().min(), gram.diagonal().max()]
+    assert off[found.i, found.j] == off.max() == found.M and seen == list(range(0, 50, rows))
     assert p_orthogonality_of_gram(gram[None].astype(float)) == pytest.approx([found.p], rel=1e-12)
-    assert found.p == found.R_min_squared**2 / (found.R_max_squared * 50 * found.M)
+    assert found.p == pytest.approx(found.R_min_squared**2 / (found.R_max_squared * 50 * found.M), rel=1e-15)
 
 
 def test_p_orthogonality_by_hand():
@@ -324,12 +296,10 @@ def test_torch_tensors_give_what_numpy_gives(dtype):
 
 @pytest.mark.parametrize("solve", [max_margin, min_norm_interpolator])
 @pytest.mark.parametrize(
-    ("X", "y", "message"),
+    "X, y, message",
     [
         ([[1.0, 0], [0, 0]], [1, 1], "sample 1 of X is zero"),
         ([[1.0, np.nan]], [1], "X has 1 entries that are not finite"),
-        ([1.0, 2.0], [1], r"X has shape \(2,\): \(n, d\) is needed"),
-        (np.empty((0, 3)), [], "not empty"),
         ([[1.0, 2]], [0], r"y has the entry 0: each must be \+1 or -1"),
         ([[1.0, 2]], [1, 1], "with n = 1 as in X"),
     ],
@@ -340,16 +310,17 @@ def test_bad_data_are_named(solve, X, y, message):
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    "function, arguments, message",
     [
-        (lambda: sharp_family(1, 2.0), "n = 1"),
-        (lambda: sharp_family(5, -1.0), "p = -1.0"),
-        (lambda: sharp_family(5, 2.0, 0.5), "R = 0.5"),
-        (lambda: sharp_family(10, 0.5), "not positive definite"),
-        (lambda: sharp_weights(5, 0.1), r"p R\^2 > 1 - 1/n"),
-        (lambda: gaussian_grams(5, 4, 1, np.random.default_rng(0)), "n = 5, d = 4"),
+        (max_margin, ([[1.0, 1], [-1, -1], [1, -1]], [1, 1, 1]), r"convex hull .* within \S+ of the origin"),
+        (sharp_family, (1, 2.0), "n = 1"),
+        (sharp_family, (5, -1.0), "p = -1.0"),
+        (sharp_family, (5, 2.0, 0.5), "R = 0.5"),
+        (sharp_family, (10, 0.5), "not positive definite"),
+        (sharp_weights, (5, 0.1), r"p R\^2 > 1 - 1/n"),
+        (gaussian_grams, (5, 4, 1, None), "n = 5, d = 4"),
     ],
 )
-def test_bad_parameters_are_named(call, message):
+def test_bad_input_is_named(function, arguments, message):
     with pytest.raises(ValueError, match=message):
-        call()
+        function(*arguments)

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import functools
 import gzip
-import hashlib
 import os
-import shutil
 import socket
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from urllib.error import URLError
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -26,22 +23,36 @@ from implicit_bias.mnist.data import MNISTError, load_mnist, synthetic_mnist
 NAMES = sorted(module.MD5)
 
 
-def files_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+def files_in(folder):
+    return {path.name: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
-def downloads(monkeypatch, action):
-    """Replace torchvision's download of one archive by ``action(folder, file name)``."""
-
-    def download(url, folder, filename, md5):
-        assert url.endswith(filename) and filename.endswith(".gz")
-        action(Path(folder), filename.removesuffix(".gz"))
-
-    monkeypatch.setattr(torchvision.datasets.utils, "download_and_extract_archive", download)
+@pytest.fixture
+def raw(stand_in):
+    return stand_in / "MNIST" / "raw"
 
 
-def no_network(folder, name):
-    raise URLError("no network")
+@pytest.fixture
+def mirrors(monkeypatch):
+    """Torchvision's list of mirrors, which names an address where nobody answers."""
+    monkeypatch.setenv("no_proxy", "*")
+    addresses = ["http://127.0.0.1:1/"]
+    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", addresses)
+    return addresses
+
+
+@pytest.fixture
+def site(raw, tmp_path, mirrors):
+    """The folder of another mirror, a server that has the four files."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    for name in NAMES:
+        (folder / f"{name}.gz").write_bytes(gzip.compress((raw / name).read_bytes()))
+    with ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(SimpleHTTPRequestHandler, directory=folder)) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        mirrors += [f"http://127.0.0.1:{server.server_port}/absent/", f"http://127.0.0.1:{server.server_port}/"]
+        yield folder
+        server.shutdown()
 
 
 def test_real_files_are_the_published_ones(mnist):
@@ -52,7 +63,12 @@ def test_real_files_are_the_published_ones(mnist):
     assert np.bincount(mnist.train_labels).tolist() == counts
 
 
-def test_files_are_read_as_written(stand_in):
+def test_nothing_but_the_four_checked_files_is_read(stand_in):
+    """Where torchvision finds files that it once processed, it reads, and unpickles, those instead."""
+    processed = stand_in / "MNIST" / "processed"
+    processed.mkdir()
+    for name in ("training.pt", "test.pt"):
+        torch.save((torch.zeros(50, 28, 28, dtype=torch.uint8), torch.zeros(50, dtype=torch.int64)), processed / name)
     data, written = load_mnist(stand_in), synthetic_mnist(300)
     for name in ("train_images", "train_labels", "test_images", "test_labels"):
         np.testing.assert_array_equal(getattr(data, name), getattr(written, name))
@@ -65,15 +81,6 @@ def test_environment_variable_names_the_root(stand_in, monkeypatch):
     assert module.default_root() == module.PROJECT / "data"
 
 
-def test_nothing_but_the_four_checked_files_is_read(stand_in):
-    """Where torchvision finds files that it once processed, it reads, and unpickles, those instead."""
-    processed = stand_in / "MNIST" / "processed"
-    processed.mkdir()
-    for name in ("training.pt", "test.pt"):
-        torch.save((torch.zeros(50, 28, 28, dtype=torch.uint8), torch.zeros(50, dtype=torch.int64)), processed / name)
-    np.testing.assert_array_equal(load_mnist(stand_in).train_images, synthetic_mnist(300).train_images)
-
-
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "damage",
@@ -83,122 +90,71 @@ def test_nothing_but_the_four_checked_files_is_read(stand_in):
         pytest.param(lambda content: b"", id="empty"),
     ],
 )
-def test_damaged_file_is_refused_and_named(stand_in, name, damage):
-    file = stand_in / "MNIST" / "raw" / name
-    file.write_bytes(damage(file.read_bytes()))
+def test_damaged_file_is_refused_and_named(raw, name, damage):
+    (raw / name).write_bytes(damage((raw / name).read_bytes()))
     with pytest.raises(MNISTError, match=rf"{name}: wrong or truncated.*delete it") as caught:
-        load_mnist(stand_in)
+        load_mnist(raw.parents[1])
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
-def test_what_is_no_file_is_refused(stand_in, make):
-    file = stand_in / "MNIST" / "raw" / NAMES[0]
-    file.unlink()
-    make(file)
+def test_what_is_no_file_is_refused(raw, make):
+    (raw / NAMES[0]).unlink()
+    make(raw / NAMES[0])
     with pytest.raises(MNISTError, match=rf"{NAMES[0]}: not a file"):
-        load_mnist(stand_in)
+        load_mnist(raw.parents[1])
 
 
-def test_missing_file_without_network_is_named_and_nothing_is_made(tmp_path, monkeypatch):
-    downloads(monkeypatch, no_network)
-    with pytest.raises(MNISTError, match=r"train-images-idx3-ubyte: missing, .*no network.*copy the four") as caught:
-        load_mnist(tmp_path / "new" / "root")
+@pytest.mark.parametrize("root", ["new/root", "file/root"])
+def test_missing_file_without_network_is_named_and_nothing_is_made(tmp_path, mirrors, root):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(MNISTError, match=r"train-images-idx3-ubyte: missing, .*refused.*copy the four") as caught:
+        load_mnist(tmp_path / root)
     assert "\n" not in str(caught.value)
-    assert list(tmp_path.iterdir()) == []
+    assert files_in(tmp_path).keys() == {"file"} and not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("interruption", [URLError("connection lost"), TimeoutError("timed out"), KeyboardInterrupt()])
-def test_interrupted_download_leaves_no_file(stand_in, monkeypatch, interruption):
-    missing = stand_in / "MNIST" / "raw" / NAMES[1]
-    missing.unlink()
-    before = files_in(stand_in)
-
-    def half(folder, name):
-        (folder / name).write_bytes(b"half")
-        if name == NAMES[1]:
-            raise interruption
-
-    downloads(monkeypatch, half)
-    with pytest.raises(KeyboardInterrupt if isinstance(interruption, KeyboardInterrupt) else MNISTError):
-        load_mnist(stand_in)
-    assert files_in(stand_in) == before
+def test_root_that_cannot_be_written_is_named(site, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(MNISTError, match=r"train-images-idx3-ubyte: missing, .*Not a directory"):
+        load_mnist(tmp_path / "file" / "root")
 
 
-def test_wrong_download_is_refused(tmp_path, monkeypatch):
-    def wrong(folder, name):
-        (folder / name).write_bytes(b"an error page")
-
-    downloads(monkeypatch, wrong)
-    with pytest.raises(MNISTError, match="wrong or truncated"):
-        load_mnist(tmp_path)
-    assert files_in(tmp_path) == []
-
-
-def test_download_adds_what_is_missing_and_leaves_the_rest_alone(stand_in, tmp_path, monkeypatch):
-    raw, server = stand_in / "MNIST" / "raw", tmp_path / "server"
-    shutil.copytree(raw, server)
+def test_download_adds_what_is_missing_and_leaves_the_rest_alone(raw, site):
+    kept = {name: files_in(raw)[name] for name in NAMES[2:]}
     for name in NAMES[:2]:
         (raw / name).unlink()
-    kept = {name: (raw / name).stat().st_mtime_ns for name in NAMES[2:]}
-
-    def copy(folder, name):
-        shutil.copy(server / name, folder / name)
-
-    downloads(monkeypatch, copy)
-    assert len(load_mnist(stand_in).train_labels) == 300
-    assert files_in(stand_in) == NAMES
-    assert {name: (raw / name).stat().st_mtime_ns for name in kept} == kept
+    assert len(load_mnist(raw.parents[1]).train_labels) == 300
+    assert sorted(files_in(raw)) == NAMES and kept.items() <= files_in(raw).items()
 
 
-def test_download_through_http_is_unpacked_into_place(stand_in, tmp_path, monkeypatch):
-    monkeypatch.setenv("no_proxy", "*")
-    site, root, archives = tmp_path / "site", tmp_path / "root", []
-    site.mkdir()
-    for name in NAMES:
-        content = gzip.compress((stand_in / "MNIST" / "raw" / name).read_bytes())
-        (site / f"{name}.gz").write_bytes(content)
-        archives.append((f"{name}.gz", hashlib.md5(content).hexdigest()))
-    monkeypatch.setattr(torchvision.datasets.MNIST, "resources", archives)
-    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(site))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}/"
-        monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [address + "absent/", address])
-        assert len(load_mnist(root).train_labels) == 300
-        server.shutdown()
-    assert files_in(root) == NAMES
+@pytest.mark.parametrize("content", [gzip.compress(b"another file"), b"an error page", None])
+def test_wrong_or_truncated_download_is_refused(raw, site, content):
+    (raw / NAMES[1]).unlink()
+    before, archive = files_in(raw), site / f"{NAMES[1]}.gz"
+    archive.write_bytes(content or archive.read_bytes()[:-9])
+    with pytest.raises(MNISTError, match=f"{NAMES[1]}: missing, and the download failed"):
+        load_mnist(raw.parents[1])
+    assert files_in(raw) == before
 
 
-def test_root_that_cannot_be_written_is_named(tmp_path, monkeypatch):
-    downloads(monkeypatch, no_network)
-    file = tmp_path / "file"
-    file.write_text("not a folder")
-    with pytest.raises(MNISTError, match="train-images-idx3-ubyte: missing"):
-        load_mnist(file / "root")
-    assert file.read_text() == "not a folder"
+@pytest.mark.parametrize("failure, raised", [(KeyboardInterrupt, KeyboardInterrupt), (OSError(28, "full"), MNISTError)])
+def test_interrupted_download_leaves_no_file(raw, site, monkeypatch, failure, raised):
+    (raw / NAMES[1]).unlink()
+    before = files_in(raw)
+    monkeypatch.setattr(os, "fsync", Mock(side_effect=failure))  # the content is written, not in place
+    with pytest.raises(raised):
+        load_mnist(raw.parents[1])
+    assert files_in(raw) == before
 
 
-def test_silent_server_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setenv("no_proxy", "*")
+def test_silent_server_is_given_up(tmp_path, mirrors, in_time, monkeypatch):
     monkeypatch.setattr(module, "_NETWORK_TIMEOUT", 0.2)
-    errors = []
-
-    def load():
-        with pytest.raises(MNISTError, match="timed out") as caught:
-            load_mnist(tmp_path)
-        errors.append(caught.value)
-
     with socket.create_server(("127.0.0.1", 0)) as server:  # accepts connections and says nothing
-        address = f"http://127.0.0.1:{server.getsockname()[1]}/"
-        monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [address])
-        thread = threading.Thread(target=load)
-        thread.start()
-        thread.join(20)
-        assert not thread.is_alive()  # and if it is: the server closes now, and with it the connection
-    thread.join(20)
-    assert errors and socket.getdefaulttimeout() is None
-    assert files_in(tmp_path) == []
+        mirrors.append(f"http://127.0.0.1:{server.getsockname()[1]}/")
+        with pytest.raises(MNISTError, match="timed out"):
+            in_time(lambda: load_mnist(tmp_path))
+    assert files_in(tmp_path) == {}
 
 
 def test_synthetic_images_have_mnists_density_and_border():

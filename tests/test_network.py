@@ -139,15 +139,12 @@ GOOD = dict(X=[[1.0, 0.0]], y=[1.0], W0=[[0.0, 1.0]], a=[1.0], gamma=0.5, alpha=
         (dict(X=[[np.nan, 0.0]]), "not finite"),
         (dict(X=np.zeros((0, 2))), "not empty"),
         (dict(y=[0.5]), "y has the entry 0.5"),
-        (dict(y=["a"]), "y has entries of type"),
         (dict(W0=[[0.0, 1.0 + 1.0j]]), "W0 has entries of type complex128"),
         (dict(X=[[1.0, 0.0], [1.0]]), "X is no array of numbers"),
         (dict(y=[1.0, 1.0]), "with n = 1 as in X"),
         (dict(a=[0.5]), "must be ±1/√m"),
         (dict(a=[1.0, 1.0]), "with m = 1 as in W0"),
         (dict(gamma=0.0), "gamma = 0.0"),
-        (dict(gamma=1.5), "gamma = 1.5"),
-        (dict(at_zero=0.4), "at_zero = 0.4"),
         (dict(at_zero=1.1), "at_zero = 1.1"),
         (dict(alpha=0.0), "alpha has the entry 0.0"),
         (dict(alpha=np.inf), "alpha has 1 entries that are not finite"),
@@ -155,14 +152,9 @@ GOOD = dict(X=[[1.0, 0.0]], y=[1.0], W0=[[0.0, 1.0]], a=[1.0], gamma=0.5, alpha=
         (dict(alpha=[1.0, 1.0, 1.0]), "2 of them"),
         (dict(steps=-1), "steps = -1"),
         (dict(steps=1.5), "steps = 1.5"),
-        (dict(V=[[1.0]]), r"V has shape \(1, 1\): \(m, d\) is needed, with d = 2 as in W0"),
+        (dict(V=[[1.0]]), r"V has shape \(1, 1\): \(m, d\) is needed, with d = 2 as in X"),
     ],
 )
 def test_bad_input_is_named(bad, words):
     with pytest.raises(ValueError, match=words):
         network.gradient_descent(**(GOOD | bad))
-
-
-def test_bad_signs_are_named():
-    with pytest.raises(ValueError, match="signs"):
-        network.output_weights([1.0, 0.0])

@@ -35,9 +35,7 @@ def within(interval: str, **values: Number) -> None:
 
 def _inside(interval: str, value: Number) -> bool:
     low, high = (float(end) for end in interval[1:-1].split(","))
-    above = low < value or (low == value and interval[0] == "[")
-    below = value < high or (value == high and interval[-1] == "]")
-    return bool(above and below)
+    return bool(low < value < high or (value == low and interval[0] == "[") or (value == high and interval[-1] == "]"))
 
 
 def whole(least: int, **values: Number) -> None:
@@ -59,7 +57,7 @@ def distinct(name: str, values: Sequence[Number]) -> None:
     Traceback (most recent call last):
     ValueError: seeds: 1 is given twice
     """
-    if len(values) == 0:
+    if not values:
         raise ValueError(f"{name}: at least one is needed")
     for index, value in enumerate(values):
         if value in values[:index]:
@@ -126,19 +124,18 @@ def _shaped(name: str, value: Array, shape: str, sizes: dict[str, tuple[int, str
     return value
 
 
-def numbers_within(interval: str, **values: ArrayLike) -> tuple[Array, ...]:
-    """Return arrays of any shape, every entry of which is in the interval.
+def numbers_within(interval: str, name: str, value: ArrayLike, shape: str = "...") -> Array:
+    """Return an array, checked as by `arrays`, every entry of which is in the interval.
 
-    >>> numbers_within("[0, inf)", x=[1.0, -2.0])
+    >>> numbers_within("[0, inf)", "x", [1.0, -2.0])
     Traceback (most recent call last):
     ValueError: x has the entry -2.0: numbers in [0, inf) are needed
     """
-    checked = arrays(**{name: (value, "...") for name, value in values.items()})
-    for name, entries in zip(values, checked):
-        for extreme in (entries.min(initial=math.inf), entries.max(initial=-math.inf)):
-            if entries.size and not _inside(interval, extreme):
-                raise ValueError(f"{name} has the entry {extreme}: numbers in {interval} are needed")
-    return checked
+    entries = array(name, value, shape)
+    for extreme in (entries.min(), entries.max()) if entries.size else ():
+        if not _inside(interval, extreme):
+            raise ValueError(f"{name} has the entry {extreme}: numbers in {interval} are needed")
+    return entries
 
 
 def signs(name: str, values: Array) -> Array:

@@ -1,10 +1,9 @@
 """Max-margin classifier, minimum-norm interpolator and p-orthogonality (Problem 2).
 
 Data are samples ``X`` of shape (n, d), none zero, and labels ``y`` of shape (n,), each +1 or -1, as NumPy arrays,
-lists or torch tensors; results are float64 NumPy arrays. A ``ValueError`` names what is not so.
-
-Norms may be of any size and differ by factors up to 1e12: the samples are first multiplied by powers of two, which
-is exact. What is returned satisfies its conditions to `ACCEPTED` or is not returned: a ``ValueError`` says why.
+lists or torch tensors. A ``ValueError`` names what is not so. Norms may be of any size and differ by factors up to
+1e12: the samples are first multiplied by powers of two, which is exact. What is returned satisfies its conditions to
+`ACCEPTED` or is not returned: a ``ValueError`` says why.
 """
 
 from __future__ import annotations
@@ -34,10 +33,9 @@ ROUNDING = 8 * float(np.finfo(float).eps)
 
 @dataclass(frozen=True)
 class LinearClassifier:
-    """A linear classifier ``w = Σ_i s_i y_i x_i`` in the span of the data, with its dual weights ``s``.
+    """A classifier ``w = Σ_i s_i y_i x_i``, its dual weights ``s``, and how far its conditions are from holding.
 
-    ``residual`` says how far the optimality conditions are from holding, relative: see the function that made it. What
-    rounding the exact answer to float64 can change (`ROUNDING`) is not counted.
+    What rounding the exact answer to float64 can change (`ROUNDING`) does not count in ``residual``.
     """
 
     w: Vector
@@ -118,11 +116,6 @@ def _least_norm(B: Samples, target: PerSample) -> tuple[Vector, PerSample, int]:
 def max_margin(X: ArrayLike, y: ArrayLike) -> LinearClassifier:
     """Return the ℓ₂ max-margin classifier: least ``‖w‖`` with ``y_i ⟨w, x_i⟩ ≥ 1`` for every ``i``.
 
-    This is a least-distance problem, which Lawson and Hanson (1974) reduce to nonnegative least squares: with ``E`` the
-    matrix of columns ``(y_i x_i, 1)``, the residual of ``min ‖E u - e_{d+1}‖`` over ``u ≥ 0`` is proportional to
-    ``(w, -1)``, and ``u`` to the dual weights. `scipy.optimize.nnls` so finds the active constraints; their equations
-    are then solved afresh, so that the answer does not carry the cancellation in the residual.
-
     ``dual`` is nonnegative. ``residual`` is the largest violation of the KKT conditions: of ``y_i ⟨w, x_i⟩ ≥ 1``; of
     ``w = Σ_i s_i y_i x_i``, relative to ``‖w‖``; and of ``Σ_i s_i (y_i ⟨w, x_i⟩ - 1) = 0``, relative to ``Σ_i s_i``.
     A ``ValueError`` says that the data are not linearly separable through the origin, or so nearly not that double
@@ -132,7 +125,8 @@ def max_margin(X: ArrayLike, y: ArrayLike) -> LinearClassifier:
     [0.5, 1.0]
     """
     data = _Scaled.of(X, y)
-    # The columns of the triangular factor have the inner products of the rows of B, in at most n dimensions.
+    # The triangular factor's columns have the inner products of the rows of B. The nonnegative least squares find the
+    # active constraints; their equations are then solved afresh, free of the cancellation in the residual.
     u = _least_distance(np.linalg.qr(data.B.T)[1], data.h)
     w, s = np.zeros(data.A.shape[1]), np.zeros_like(u)
     active = u > 0
@@ -151,8 +145,9 @@ def max_margin(X: ArrayLike, y: ArrayLike) -> LinearClassifier:
 def _least_distance(B: Float64[Array, "k n"], h: PerSample) -> PerSample:
     """Return ``u ≥ 0`` proportional to the dual solution of ``min ‖w‖`` with ``Bᵀw ≥ h``.
 
-    The right-hand side is scaled by ``τ`` until the solution has norm about 1: the last entry of the residual
-    is ``1/(1 + τ²‖w‖²)``, which cancellation would spoil where the margin is small.
+    Lawson and Hanson (1974): with ``E`` the matrix of columns ``(B_i, h_i)``, the residual of ``min ‖E u - e‖``, ``e``
+    the last unit vector, over ``u ≥ 0`` is proportional to ``(w, -1)``. With ``τh`` for ``h`` its last entry is
+    ``1/(1 + τ²‖w‖²)``; cancellation would spoil it where the margin is small, were ``τ`` not such that ``τ‖w‖ ≈ 1``.
     """
     target = np.append(np.zeros(len(B)), 1.0)
     tau = 1.0

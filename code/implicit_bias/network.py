@@ -40,13 +40,6 @@ def _output_weights(a: Array) -> Array:
     return a
 
 
-def _loss_arguments(
-    X: ArrayLike, y: ArrayLike, W: ArrayLike, a: ArrayLike, name: str = "W"
-) -> tuple[Samples, PerSample, Weights, OutputWeights]:
-    X, y, W, a = checks.arrays(X=(X, "n d"), y=(y, "n"), **{name: (W, "m d")}, a=(a, "m"))
-    return X, checks.signs("y", y), W, _output_weights(a)
-
-
 def output_weights(signs: ArrayLike) -> OutputWeights:
     """Return the second-layer weights ``a_j = signs_j/√m``, for ``m`` signs +1 or -1.
 
@@ -85,8 +78,9 @@ def margins(X: ArrayLike, y: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float
     >>> margins([[1.0, 0.0], [0.0, -1.0]], y=[1, -1], W=[[2.0, 4.0]], a=[1.0], gamma=0.5).tolist()
     [2.0, 2.0]
     """
-    X, y, W, a = _loss_arguments(X, y, W, a)
-    return y * network(X, W, a, gamma)
+    outputs = network(X, W, a, gamma)
+    _, y = checks.arrays(X=(X, "n d"), y=(y, "n"))
+    return checks.signs("y", y) * outputs
 
 
 def logistic_loss(z: ArrayLike) -> Array:
@@ -146,30 +140,29 @@ def loss_gradient(
     >>> loss_gradient([[1.0]], y=[1], W=[[0.0]], a=[1.0], gamma=0.5).tolist()
     [[-0.5]]
     """
-    X, y, W, a = _loss_arguments(X, y, W, a)
+    X, y, W, a = checks.arrays(X=(X, "n d"), y=(y, "n"), W=(W, "m d"), a=(a, "m"))
     check_slopes(gamma, at_zero)
-    return _loss_gradient(X, y, W, a, gamma, at_zero)[1]
+    return _loss_gradient(X, checks.signs("y", y), W, _output_weights(a), gamma, at_zero)[1]
 
 
 @dataclass(frozen=True)
 class Trajectory:
     """A run of gradient descent; entry ``t`` of each array belongs to ``W^{(t)}``, and ``T`` is the last step.
 
-    The step size ``alpha[t]`` leads from ``W^{(t)}`` to ``W^{(t+1)}``. Recorded are ``H = ⟨W^{(t)}, V⟩``, None where no
-    ``V`` was given; ``F = ‖W^{(t)}‖_F``; ``G = Ĝ(W^{(t)})``; ``L = L̂(W^{(t)})``; and the stable ranks of ``W^{(t)}``
-    and ``W^{(t)} - W^{(0)}``, NaN for a zero matrix (so always at ``t = 0`` for the change), None where ranks were not
-    recorded. ``W0`` and ``W`` are the first and the last weights.
+    The step size ``alpha[t]`` leads from ``W^{(t)}`` to ``W^{(t+1)}``; ``W0`` and ``W`` are the first and the last
+    weights. Recorded are ``H = ⟨W^{(t)}, V⟩``, ``F = ‖W^{(t)}‖_F``, ``G = Ĝ(W^{(t)})``, ``L = L̂(W^{(t)})``, and the
+    stable ranks of ``W^{(t)}`` and ``W^{(t)} - W^{(0)}``, NaN for a zero matrix. What was not asked for is NaN.
     """
 
     alpha: Steps
-    H: Iterates | None
+    W0: Weights
+    W: Weights
+    H: Iterates
     F: Iterates
     G: Iterates
     L: Iterates
-    rank: Iterates | None
-    rank_of_change: Iterates | None
-    W0: Weights
-    W: Weights
+    rank: Iterates
+    rank_of_change: Iterates
 
     @property
     def steps(self) -> int:
@@ -201,41 +194,24 @@ def gradient_descent(
     >>> run.W.tolist(), run.steps
     ([[1.0]], 1)
     """
-    X, y, W, a = _loss_arguments(X, y, W0, a, "W0")
+    directions = {} if V is None else {"V": (V, "m d")}
+    X, y, start, a, *rest = checks.arrays(X=(X, "n d"), y=(y, "n"), W0=(W0, "m d"), a=(a, "m"), **directions)
+    y, a = checks.signs("y", y), _output_weights(a)
     check_slopes(gamma, at_zero)
     checks.whole(0, steps=steps)
-    (sizes,) = checks.numbers_within("(0, inf)", alpha=alpha)
+    sizes = checks.numbers_within("(0, inf)", "alpha", alpha)
     if sizes.ndim and sizes.shape != (steps,):
         raise ValueError(f"alpha has shape {sizes.shape}: one number, or {steps} of them, is needed")
     sizes = np.broadcast_to(sizes, (int(steps),))
-    if V is not None:
-        W, V = checks.arrays(W0=(W, "m d"), V=(V, "m d"))
-
-    start = W = W.copy()
-    H, F, G, L, rank, change = [], [], [], [], [], []
+    W, records = start.copy(), []
     for t in range(int(steps) + 1):
         z, gradient = _loss_gradient(X, y, W, a, gamma, at_zero)
-        F.append(np.linalg.norm(W))
-        G.append(expit(-z).mean())
-        L.append(np.logaddexp(0.0, -z).mean())
-        if V is not None:
-            H.append((W * V).sum())
-        if record_rank:
-            rank.append(stable_rank(W) if W.any() else np.nan)
-            change.append(stable_rank(W - start) if (start != W).any() else np.nan)
-        if t == steps or (stop_at is not None and G[-1] <= stop_at):
+        H = (W * rest[0]).sum() if rest else np.nan
+        ranks = [stable_rank(M) if record_rank and M.any() else np.nan for M in (W, W - start)]
+        records.append([H, np.linalg.norm(W), expit(-z).mean(), np.logaddexp(0.0, -z).mean(), *ranks])
+        if t == steps or (stop_at is not None and records[-1][2] <= stop_at):
             break
         W = W - sizes[t] * gradient
         if not np.abs(W).max() < 1e150:
             raise ValueError(f"alpha = {sizes[t]}: the weights overflow in step {t + 1}")
-    return Trajectory(
-        alpha=np.array(sizes[:t]),
-        H=np.array(H) if V is not None else None,
-        F=np.array(F),
-        G=np.array(G),
-        L=np.array(L),
-        rank=np.array(rank) if record_rank else None,
-        rank_of_change=np.array(change) if record_rank else None,
-        W0=start,
-        W=W.copy(),
-    )
+    return Trajectory(np.array(sizes[:t]), start.copy(), W, *np.array(np.transpose(records), order="C"))

@@ -48,11 +48,7 @@ def scaled(X: Samples) -> Samples:
 
 @dataclass(frozen=True)
 class GramExtremes:
-    """The extreme entries of a Gram matrix, which say how nearly orthogonal ``n`` samples are.
-
-    The least and the largest ``‖x_i‖²``, and ``M``, the largest ``|⟨x_i, x_j⟩|``, ``i ≠ j``, with a pair that attains
-    it; 0 for one sample.
-    """
+    """The extreme ``‖x_i‖²``, and ``M``, the largest ``|⟨x_i, x_j⟩|``, ``i ≠ j``, with a pair that attains it."""
 
     n: int
     R_min_squared: float
@@ -64,11 +60,8 @@ class GramExtremes:
     @property
     def p(self) -> float:
         """The largest p for which the samples are p-orthogonal, ``R_min⁴/(R_max² n M)``; infinite if ``M = 0``."""
-        if self.M == 0:
-            return math.inf
-        parts = (math.frexp(value) for value in (self.R_min_squared, self.R_max_squared, self.M))
-        (low, low_power), (high, high_power), (most, power) = parts
-        return math.ldexp(low**2 / (high * self.n * most), 2 * low_power - high_power - power)
+        low, high = self.R_min_squared, self.R_max_squared
+        return low / (high / low * self.n * self.M) if self.M else math.inf
 
     @property
     def defect(self) -> float:
@@ -147,8 +140,7 @@ def sharp_gram(n: int, p: float, R: float = 1.0) -> Gram:
     """Return the Gram matrix of the sharp family.
 
     With ``μ = 1/(pR²n)``: ``‖x_1‖ = R``, ``‖x_j‖ = 1``, ``⟨x_1, x_j⟩ = μ`` and ``⟨x_i, x_j⟩ = -μ`` for i ≠ j ≥ 2. It is
-    positive definite exactly when ``(1 - (n-2)μ)R² > (n-1)μ²``, which is needed, and always when ``pR² > 1 - 1/n``
-    (`prp-sharp-family`).
+    needed that ``(1 - (n-2)μ)R² > (n-1)μ²``, for which ``pR² > 1 - 1/n`` is enough (`prp-sharp-family`).
 
     >>> sharp_gram(2, p=1.0, R=2.0).tolist()
     [[4.0, 0.125], [0.125, 1.0]]

@@ -1,9 +1,4 @@
-"""Stable rank: of a matrix, of Gaussian weights, and what the gradient's stable rank depends on.
-
-The stable rank ``‖W‖_F² / ‖W‖₂²`` is at least 1, at most the rank, and continuous on nonzero matrices. Problem 3 of
-the book shows that it is large for Gaussian weights (`thm-initial-rank`) and bounded for the gradient of the loss
-on nearly orthogonal data (`thm-gradient-rank`); the second fact rests on one number per sample, the spread
-``κ_i`` of the neurons' slopes, which `activation_spread` computes.
+"""Stable rank: of a matrix, of Gaussian weights, and what the gradient's stable rank depends on (Problem 3).
 
 Arrays are NumPy arrays, lists or torch tensors. In every function, and a ``ValueError`` names what is not so: ``X``
 holds n samples of dimension d, one a row, ``W`` the first-layer weights of m neurons, one a row; the slope ``gamma`` is
@@ -24,16 +19,13 @@ from .orthogonality import as_samples, gram_extremes, scaled
 
 
 def stable_rank(W: ArrayLike) -> float:
-    """Return ``‖W‖_F² / ‖W‖₂²``, in [1, min(m, d)], the stable rank of a nonzero matrix.
-
-    The matrix is first divided by its largest entry in absolute value, so that no square overflows or underflows:
-    the result has a relative error of a few units of float64 rounding for entries of any size.
+    """Return ``‖W‖_F² / ‖W‖₂²``, in [1, min(m, d)], the stable rank of a nonzero matrix with entries of any size.
 
     >>> stable_rank([[3.0, 0.0], [0.0, 4.0]])
     1.5625
     """
     W = checks.array("W", W, "m d")
-    largest = np.abs(W).max()
+    largest = np.abs(W).max()  # no square of what is divided by it overflows
     if largest == 0:
         raise ValueError("W is zero: a nonzero matrix is needed, the stable rank of zero is not defined")
     singular = np.linalg.svd(W / largest, compute_uv=False)
@@ -41,10 +33,9 @@ def stable_rank(W: ArrayLike) -> float:
 
 
 def expected_stable_rank(m: int, d: int) -> float:
-    """Return ``m d / (√m + √d)²``, what the stable rank of an ``m × d`` Gaussian matrix is close to.
+    """Return ``m d / (√m + √d)²``, near which is the stable rank of an ``m × d`` Gaussian matrix.
 
-    The numerator is the mean of ``‖W‖_F²/σ²`` and ``√m + √d`` the value around which ``‖W‖₂/σ`` concentrates for
-    large ``m`` and ``d`` (`prp-initial-rank-fine` proves the lower half of "close to").
+    ``m d`` is the mean of ``‖W‖_F²/σ²``, and ``‖W‖₂/σ`` concentrates around ``√m + √d`` (`prp-initial-rank-fine`).
 
     >>> expected_stable_rank(100, 100)
     25.0
@@ -62,7 +53,7 @@ def coefficient_spread(C: ArrayLike) -> PerSample:
     >>> coefficient_spread([[1.0, 1.0], [1.0, 0.0]]).tolist()
     [1.0, 2.0]
     """
-    (coefficients,) = checks.numbers_within("[0, inf)", C=checks.array("C", C, "m n"))
+    coefficients = checks.numbers_within("[0, inf)", "C", C, "m n")
     largest = coefficients.max(axis=0)
     if largest.min() == 0:
         raise ValueError(f"column {int(largest.argmin())} of C is zero: a positive entry is needed in every column")
@@ -86,8 +77,7 @@ class ActivationSpread:
 def activation_spread(X: ArrayLike, W: ArrayLike, gamma: float, at_zero: float = 1.0) -> ActivationSpread:
     """Return the spread ``κ_i``, the active fraction ``q_i`` and the mean slope at every sample.
 
-    These are the quantities of `thm-gradient-rank`: the gradient's stable rank is at most
-    ``1 + (1+θ)/(1-θ) (max_i κ_i - 1)`` for every ``θ < 1`` with ``n M ≤ θ R_min²``.
+    With ``θ(S) ≤ θ < 1`` the gradient's stable rank is ≤ ``1 + (1+θ)/(1-θ) (max_i κ_i - 1)`` (`thm-gradient-rank`).
 
     >>> activation_spread(X=[[1.0, 0.0]], W=[[2.0, 0.0], [-1.0, 0.0]], gamma=0.5).active.tolist()
     [0.5]
@@ -99,9 +89,7 @@ def activation_spread(X: ArrayLike, W: ArrayLike, gamma: float, at_zero: float =
 
 
 def gaussian_spread(gamma: float) -> float:
-    """Return ``2(1+γ²)/(1+γ)²``, the limit of every ``κ_i`` at a Gaussian initialisation as ``m → ∞``.
-
-    The ``κ_∞`` of `prp-sharp-gaussian`; in ``[1, 2)``, and 1 only at ``γ = 1``.
+    """Return ``κ_∞ = 2(1+γ²)/(1+γ)²``, in [1, 2): every ``κ_i`` for Gaussian weights, ``m → ∞`` (`prp-sharp-gaussian`).
 
     >>> round(gaussian_spread(0.5), 6)
     1.111111
@@ -121,7 +109,7 @@ def gaussian_gradient_rank(weights: ArrayLike, gamma: float) -> float:
     1.098901
     """
     checks.within("(0, 1]", gamma=gamma)
-    (h,) = checks.numbers_within("(0, inf)", weights=checks.array("weights", weights, "n"))
+    h = checks.numbers_within("(0, inf)", "weights", weights, "n")
     h = h / h.max()
     mean, spread = (1 + gamma) / 2, (1 - gamma) / 2
     top = np.linalg.eigvalsh(mean**2 * np.outer(h, h) + spread**2 * np.diag(h**2))[-1]
@@ -151,8 +139,7 @@ def extremal_network(active: int, n: int, scale: float = 1.0) -> tuple[Samples, 
 def orthogonality_defect(X: ArrayLike) -> float:
     """Return ``θ(S) = n M / R_min²``, with ``M`` the largest ``|⟨x_i, x_j⟩|``, ``i ≠ j``.
 
-    The data are p-orthogonal exactly when ``θ(S) ≤ 1/(p R²)``; it is 0 for orthogonal data and for ``n = 1``
-    (`lem-gram`). No sample may be zero.
+    The data, none zero, are p-orthogonal exactly when ``θ(S) ≤ 1/(p R²)``; it is 0 for ``n = 1`` (`lem-gram`).
 
     >>> orthogonality_defect([[2.0, 0.0], [1.0, 1.0]])
     2.0

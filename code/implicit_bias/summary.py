@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from . import searches
 
 
-@dataclass(frozen=True)
-class Result:
-    """One row of the table.
+class Result(NamedTuple):
+    """One row: what is proved, in Markdown, in a part of the homework.
 
-    Attributes
-    ----------
-    part : str
-        The homework's part.
-    search : str
-        The label of the search that tries to violate it: the theorem's label in the book, with a suffix where another
-        than the first of its searches is meant. Where `searches.SEARCHES` has none, nothing was searched.
-    claim : str
-        What is proved, in Markdown.
-    code : str
-        The function that computes its constant, as ``module.function`` within `implicit_bias`.
-    test : str
-        The test that guards it, as ``file::function`` within ``tests``.
+    ``search`` is the theorem's label in the book, with a suffix where another than its first search is meant; where
+    `searches.SEARCHES` has none, nothing was searched. ``code``, as ``module.function``, computes the constant, and
+    ``test``, as ``file::function``, guards it.
     """
 
     part: str
@@ -37,11 +26,6 @@ class Result:
         """The theorem's label in the book."""
         return self.search.partition(":")[0]
 
-    @property
-    def quotient(self) -> float | None:
-        """The largest quotient, of the smaller side over the larger, that the search finds; None without a search."""
-        return searches.quotient(self.search) if self.search in searches.SEARCHES else None
-
 
 # Two lines a row: part, label and claim; function and test.
 _ROWS = r"""
@@ -54,7 +38,7 @@ _ROWS = r"""
 1.4 thm-norm-growth:sharp  $F_{t+1}^2\le F_t^2+2\kappa\alpha+\alpha^2\widehat G^2$, $\kappa e^\kappa=1/e$
     bounds.norm_growth_sharp  test_problem_1::test_norm_growth_is_reached_by_one_sample
 1.5 thm-first-rate  $O(1/(\alpha c^2\varepsilon^2))$ steps, explicit
-    bounds.steps_first_rate  test_problem_1::test_target_is_met_before_the_counted_step
+    bounds.steps_first_rate  test_problem_1::test_means_along_the_run_obey_their_bounds
 1.5 thm-fast-rate  $\tilde O(1/(c^2\varepsilon))$ steps, explicit
     bounds.steps_fast_rate  test_problem_1::test_both_rates_are_reached_by_one_huge_step
 1.5 prp-lower-bound  no rate better than $1/(\alpha c^2\varepsilon)$ for $\alpha\le1$
@@ -95,14 +79,8 @@ _ROWS = r"""
     small_scale.small_scale_limit  test_training::test_small_scale_limit_is_the_limit
 """
 
-
-def _results() -> tuple[Result, ...]:
-    lines = _ROWS.strip().splitlines()
-    heads = (line.split(maxsplit=2) for line in lines[::2])
-    return tuple(Result(*head, *line.split()) for head, line in zip(heads, lines[1::2]))
-
-
-RESULTS = _results()
+_LINES = _ROWS.strip().splitlines()
+RESULTS = tuple(Result(*head.split(maxsplit=2), *foot.split()) for head, foot in zip(_LINES[::2], _LINES[1::2]))
 
 
 def summary_table() -> str:
@@ -113,10 +91,8 @@ def summary_table() -> str:
         "|:----|:------------------|:------|:------------------------|------:|",
     ]
     for row in RESULTS:
-        sentence = row.test.split("::test_")[1].replace("_", " ")
-        quotient = row.quotient
-        lines.append(
-            f"| {row.part} | {row.claim} | {kinds[row.label[:3]]} [-@{row.label}] "
-            f"| `{row.code.split('.')[1]}`; {sentence} | {'—' if quotient is None else f'{quotient:.3f}'} |"
-        )
+        function, sentence = row.code.split(".")[1], row.test.split("::test_")[1].replace("_", " ")
+        quotient = f"{searches.quotient(row.search):.3f}" if row.search in searches.SEARCHES else "—"
+        where = f"{kinds[row.label[:3]]} [-@{row.label}]"
+        lines.append(f"| {row.part} | {row.claim} | {where} | `{function}`; {sentence} | {quotient} |")
     return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 In every function, and a ``ValueError`` names the one that is not so:
 
-- ``m``, ``d``, ``n``: neurons, dimension, samples, at least 1; ``eps``, ``eta``: in (0, 1); ``xi``: at least 0;
+- ``m``, ``d``, ``n``: neurons, dimension, samples, at least 1; ``eta``: in (0, 1);
 - ``gamma``: slope γ, in (0, 1]; ``R_min``, ``R_max``: the least and the largest ``‖x_i‖``, positive;
 - ``theta``: the defect ``θ(S) = n M/R_min²`` or a bound on it, in [0, 1) (`rank.orthogonality_defect`);
 - ``kappa``: ``max_i κ_i`` or a bound on it, at least 1 (`rank.activation_spread`);
@@ -35,40 +35,14 @@ def initial_rank_floor(m: int, d: int) -> float:
     return min(m, d) / 18
 
 
-def initial_rank_failure(m: int, d: int, c: float = VERSHYNIN_C) -> float:
-    """Return ``exp(-md/16) + 2 exp(-c max(m, d))``, how often that floor may fail (`thm-initial-rank`).
+def initial_rank_failure(m: int, d: int) -> float:
+    """Return ``exp(-md/16) + 2 exp(-c max(m, d))``, c = ½: how often that floor may fail (`thm-initial-rank`).
 
     >>> round(initial_rank_failure(4, 8), 6)
     0.171967
     """
     checks.whole(1, m=m, d=d)
-    checks.within("(0, inf)", c=c)
-    return math.exp(-m * d / 16) + 2 * math.exp(-c * max(m, d))
-
-
-def initial_rank_fine_floor(m: int, d: int, eps: float, xi: float) -> float:
-    """Return ``(1-ε) m d/(√m + √d + ξ)²`` (`prp-initial-rank-fine`).
-
-    >>> initial_rank_fine_floor(100, 100, eps=0.5, xi=0.0)
-    12.5
-    """
-    checks.whole(1, m=m, d=d)
-    checks.within("(0, 1)", eps=eps)
-    checks.within("[0, 1e100)", xi=xi)
-    return (1 - eps) * m * d / (math.sqrt(m) + math.sqrt(d) + xi) ** 2
-
-
-def initial_rank_fine_failure(m: int, d: int, eps: float, xi: float, c: float = VERSHYNIN_C) -> float:
-    """Return ``exp(-ε² md/4) + 2 exp(-c ξ²)``, how often the finer floor may fail (`prp-initial-rank-fine`).
-
-    >>> round(initial_rank_fine_failure(4, 8, eps=0.5, xi=2.0), 6)
-    0.406006
-    """
-    checks.whole(1, m=m, d=d)
-    checks.within("(0, 1)", eps=eps)
-    checks.within("[0, 1e100)", xi=xi)
-    checks.within("(0, inf)", c=c)
-    return math.exp(-(eps**2) * m * d / 4) + 2 * math.exp(-c * xi**2)
+    return math.exp(-m * d / 16) + 2 * math.exp(-VERSHYNIN_C * max(m, d))
 
 
 def spread_bound(gamma: float) -> float:
@@ -79,16 +53,6 @@ def spread_bound(gamma: float) -> float:
     """
     checks.within("(0, 1]", gamma=gamma)
     return (1 + gamma) ** 2 / (4 * gamma)
-
-
-def activation_failure(n: int, m: int) -> float:
-    """Return ``n exp(-m/8)``, how often a sample activates at most a quarter of the neurons (`lem-active`).
-
-    >>> round(activation_failure(n=100, m=80), 6)
-    0.00454
-    """
-    checks.whole(1, n=n, m=m)
-    return n * math.exp(-m / 8)
 
 
 def gradient_rank_bound(theta: float, kappa: float) -> float:
@@ -118,16 +82,6 @@ def trajectory_rank_bound(theta: float, gamma: float) -> float:
     1.0
     """
     return gradient_rank_bound(theta, spread_bound(gamma))
-
-
-def weight_norm_failure(m: int, d: int) -> float:
-    """Return ``exp(-md/8)``, how often ``‖W⁽⁰⁾‖_F² ≤ 2mdσ²`` may fail (`thm-one-step`).
-
-    >>> round(weight_norm_failure(4, 6), 6)
-    0.049787
-    """
-    checks.whole(1, m=m, d=d)
-    return math.exp(-m * d / 8)
 
 
 def gradient_norm_floor(n: int, theta: float, slope: float, R_min: float) -> float:

@@ -23,12 +23,12 @@ from .. import checks
 from ..checks import Array
 
 
-def _check_rate(alpha: float, c: float, norm0: float = 0.0, *, eps: float = 0.5, steps: int = 1) -> None:
+def _check(alpha: float, c: float = 1.0, *, eps: float = 0.5, steps: int = 1, **norms: float) -> None:
     checks.within("(0, 1)", eps=eps)
     checks.whole(1, steps=steps)
     checks.within("(0, 1e100)", alpha=alpha)
     checks.within("(0, 1]", c=c)
-    checks.within("[0, 1e100)", norm0=norm0)
+    checks.within("[0, 1e100)", **norms)
     if not alpha * c**2 > 1e-290:
         raise ValueError(f"alpha = {alpha}, c = {c}: alpha c^2 is too small for float64")
 
@@ -90,7 +90,7 @@ def margin_gain(g_value: ArrayLike) -> Array:
     >>> margin_gain([0.5]).tolist()
     [0.0]
     """
-    (value,) = checks.numbers_within("[0, 1)", g_value=g_value)
+    value = checks.numbers_within("[0, 1)", "g_value", g_value)
     logarithm = np.log(np.where(value > 0, value, 1.0))  # g log g is 0 at 0
     return np.asarray(value * (np.log1p(-value) - logarithm))
 
@@ -101,8 +101,7 @@ def norm_growth(norm: float, alpha: float, g_hat: float) -> float:
     >>> round(norm_growth(1.0, alpha=2.0, g_hat=0.5), 6)
     3.113858
     """
-    checks.within("[0, 1e100)", norm=norm)
-    _check_rate(alpha, 1.0)
+    _check(alpha, norm=norm)
     checks.within("[0, 1]", g_hat=g_hat)
     return norm**2 + 2 * alpha * kappa() + (alpha * g_hat) ** 2
 
@@ -113,20 +112,8 @@ def norm_growth_sharp(norm: float, alpha: float, g_hat: float) -> float:
     >>> norm_growth_sharp(1.0, alpha=2.0, g_hat=0.5)
     2.0
     """
-    checks.within("[0, 1e100)", norm=norm)
-    _check_rate(alpha, 1.0)
+    _check(alpha, norm=norm)
     return norm**2 + 2 * alpha * float(margin_gain(g_hat)) + (alpha * g_hat) ** 2
-
-
-def norm_growth_homework(norm: float, alpha: float) -> float:
-    """Return ``F² + 2α + α²``, the homework's bound on ``F_{t+1}²`` (`thm-norm-growth`, third bound).
-
-    >>> norm_growth_homework(3.0, alpha=2.0)
-    17.0
-    """
-    checks.within("[0, 1e100)", norm=norm)
-    _check_rate(alpha, 1.0)
-    return norm**2 + 2 * alpha + alpha**2
 
 
 def steps_first_rate(eps: float, alpha: float, c: float, norm0: float = 0.0) -> int:
@@ -135,7 +122,7 @@ def steps_first_rate(eps: float, alpha: float, c: float, norm0: float = 0.0) -> 
     >>> steps_first_rate(eps=0.1, alpha=1.0, c=0.5)
     263
     """
-    _check_rate(alpha, c, norm0, eps=eps)
+    _check(alpha, c, eps=eps, norm0=norm0)
     return _whole_steps((2 * kappa(), alpha * c**2 * eps**2), (1, c**2 * eps), (2 * norm0, alpha * c * eps))
 
 
@@ -145,7 +132,7 @@ def steps_homework(eps: float, alpha: float, c: float, norm0: float = 0.0) -> in
     >>> steps_homework(eps=0.1, alpha=1.0, c=0.5)
     1200
     """
-    _check_rate(alpha, c, norm0, eps=eps)
+    _check(alpha, c, eps=eps, norm0=norm0)
     return _whole_steps((2 + alpha, alpha * c**2 * eps**2), (2 * norm0, alpha * c * eps))
 
 
@@ -155,7 +142,7 @@ def steps_fast_rate(eps: float, alpha: float, c: float, norm0: float = 0.0) -> i
     >>> steps_fast_rate(eps=0.1, alpha=1.0, c=0.5)
     216
     """
-    _check_rate(alpha, c, norm0, eps=eps)
+    _check(alpha, c, eps=eps, norm0=norm0)
     return _whole_steps((2 * _log_odds(eps) + alpha + 2 * c * norm0, alpha * c**2 * eps))
 
 
@@ -170,7 +157,7 @@ def first_rate(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
     >>> first_rate(263, alpha=1.0, c=0.5) <= 0.1 <= first_rate(262, alpha=1.0, c=0.5)
     True
     """
-    _check_rate(alpha, c, norm0, steps=steps)
+    _check(alpha, c, steps=steps, norm0=norm0)
     q = alpha / 2 + c * norm0
     return (q + math.sqrt(q**2 + 2 * alpha * c**2 * kappa() * steps)) / (alpha * c**2 * steps)
 
@@ -181,7 +168,7 @@ def fast_rate(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
     >>> fast_rate(216, alpha=1.0, c=0.5) <= 0.1 <= fast_rate(215, alpha=1.0, c=0.5)
     True
     """
-    _check_rate(alpha, c, norm0, steps=steps)
+    _check(alpha, c, steps=steps, norm0=norm0)
 
     def excess(value: float) -> float:
         return alpha * c**2 * steps * value - 2 * _log_odds(value) - alpha - 2 * c * norm0
@@ -196,7 +183,7 @@ def steps_lower_bound(eps: float, alpha: float, c: float = 1.0) -> float:
     >>> round(steps_lower_bound(eps=0.01, alpha=1.0), 4)
     59.0465
     """
-    _check_rate(alpha, c, eps=eps)
+    _check(alpha, c, eps=eps)
     if alpha * c > 1000:
         raise ValueError(f"alpha = {alpha}, c = {c}: alpha c of at most 1000 is needed")
     return (1 / eps - 1 - math.exp(alpha * c / 2)) / (alpha * c**2 * math.exp(alpha * c**2 / 2))
@@ -251,7 +238,7 @@ def steps_to_loss_free_of_n(eps: float, alpha: float, c: float, norm0: float = 0
     489
     """
     checks.within("(0, 2]", eps=eps)
-    _check_rate(alpha, c, norm0)
+    _check(alpha, c, norm0=norm0)
     return _whole_steps(((c * norm0 + math.log(2 / eps) + alpha / 2) ** 2, alpha * c**2 * eps))
 
 
@@ -262,7 +249,7 @@ def mean_loss(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
     >>> round(mean_loss(steps=100, alpha=1.0, c=0.5), 6)
     0.250624
     """
-    _check_rate(alpha, c, norm0, steps=steps)
+    _check(alpha, c, steps=steps, norm0=norm0)
     weight = alpha * c**2 * steps
 
     def slope(shift: float) -> float:
@@ -280,7 +267,6 @@ def last_iterate_loss(steps: int, alpha: float, c: float) -> float:
     >>> round(last_iterate_loss(steps=10, alpha=4.0, c=1.0), 6)
     0.096091
     """
-    checks.whole(1, steps=steps)
     checks.within("(0, 8)", alpha=alpha)
-    _check_rate(alpha, c)
+    _check(alpha, c, steps=steps)
     return (2 * math.log(2)) ** 2 / (alpha * (1 - alpha / 8) * c**2 * steps)

@@ -7,20 +7,15 @@ In every function, and a ``ValueError`` names the one that is not so:
 - ``p``: of p-orthogonality, positive (`margin.p_orthogonality`); infinite for orthogonal samples, which the bounds on
   the weights and on the angle allow;
 - ``R``: ratio ``R_max/R_min`` of the largest norm to the smallest, at least 1.
-
-The tails of `lem-chi-square` (Laurent and Massart 2000) take arrays of nonnegative numbers.
 """
 
 from __future__ import annotations
 
 import math
 
-import numpy as np
-from numpy.typing import ArrayLike
 from scipy.special import betaincc
 
 from .. import checks
-from ..checks import Array
 
 
 def _pR2(p: float, R: float, interval: str) -> float:
@@ -35,41 +30,11 @@ def _pR2(p: float, R: float, interval: str) -> float:
     return product
 
 
-def _check_gaussian(n: int, p: float, delta: float = 0.5) -> None:
+def _check(n: int, p: float = 1.0, delta: float = 0.5) -> None:
     checks.whole(2, n=n)
     checks.within("[2, 1e50)", n=n)
     checks.within("(0, 1e100)", p=p)
     checks.within("(0, 1)", delta=delta)
-
-
-def chi_square_upper(d: ArrayLike, x: ArrayLike) -> Array:
-    """Return ``2√(dx) + 2x``: a χ²_d variable exceeds its mean by it with probability ≤ e^{-x} (`lem-chi-square`).
-
-    >>> float(chi_square_upper(4.0, 1.0))
-    6.0
-    """
-    d, x = checks.numbers_within("[0, 1e150)", d=d, x=x)
-    return np.asarray(2 * np.sqrt(d * x) + 2 * x)
-
-
-def chi_square_lower(d: ArrayLike, x: ArrayLike) -> Array:
-    """Return ``2√(dx)``: a χ²_d variable falls below its mean by it with probability ≤ e^{-x} (`lem-chi-square`).
-
-    >>> float(chi_square_lower(4.0, 1.0))
-    4.0
-    """
-    d, x = checks.numbers_within("[0, 1e150)", d=d, x=x)
-    return np.asarray(2 * np.sqrt(d * x))
-
-
-def inner_product_tail(d: ArrayLike, x: ArrayLike) -> Array:
-    """Return ``√(2dx) + x``: ``⟨x_1, x_2⟩``, Gaussian, exceeds it with probability ≤ e^{-x} (`lem-chi-square`).
-
-    >>> float(inner_product_tail(2.0, 1.0))
-    3.0
-    """
-    d, x = checks.numbers_within("[0, 1e150)", d=d, x=x)
-    return np.asarray(np.sqrt(2 * d * x) + x)
 
 
 def gaussian_dimension(n: int, p: float, delta: float) -> float:
@@ -79,7 +44,7 @@ def gaussian_dimension(n: int, p: float, delta: float) -> float:
     >>> math.ceil(gaussian_dimension(10, 3.0, 0.1))
     18358
     """
-    _check_gaussian(n, p, delta)
+    _check(n, p, delta)
     return float(2 * (p * n + 4.75) ** 2 * math.log(2 * n**2 / delta))
 
 
@@ -89,7 +54,7 @@ def gaussian_dimension_simple(n: int, p: float, delta: float) -> float:
     >>> math.ceil(gaussian_dimension_simple(10, 3.0, 0.1))
     164180
     """
-    _check_gaussian(n, p, delta)
+    _check(n, p, delta)
     return float(max(48 * math.log(4 * n / delta), 24 * (p * n) ** 2 * math.log(2 * n**2 / delta)))
 
 
@@ -99,7 +64,7 @@ def gaussian_threshold(n: int, p: float) -> float:
     >>> math.ceil(gaussian_threshold(10, 3.0))
     8290
     """
-    _check_gaussian(n, p)
+    _check(n, p)
     return float(4 * (p * n) ** 2 * math.log(n))
 
 
@@ -111,25 +76,12 @@ def gaussian_ceiling(n: int, d: int, p: float) -> float:
     >>> gaussian_ceiling(10, 1, 3.0) == 2 / 90
     True
     """
-    _check_gaussian(n, p)
+    _check(n, p)
     checks.whole(1, d=d)
     if p * n <= 1:
         return 1.0
     q = float(betaincc(0.5, (d - 1) / 2, 1 / (p * n) ** 2))
     return min(1.0, 2 / (n * (n - 1) * q)) if q > 0 else 1.0
-
-
-def least_squares_contraction(X: ArrayLike, alpha: float) -> float:
-    """Return ``max_k |1 - αλ_k/n|``, for the eigenvalues of ``X Xᵀ``, X of shape (n, d), α > 0 (`prp-least-squares`).
-    By this factor a step of gradient descent on ``‖Xw - y‖²/(2n)`` shrinks the residual; it is less than 1 exactly
-    when X has full row rank and ``α < 2n/λ_max``.
-
-    >>> least_squares_contraction([[1.0, 0.0], [0.0, 2.0]], alpha=0.5)
-    0.75
-    """
-    checks.within("(0, inf)", alpha=alpha)
-    X = checks.array("X", X, "n d")
-    return float(np.abs(1 - alpha / len(X) * np.linalg.eigvalsh(X @ X.T)).max())
 
 
 def dual_weight_deviation(p: float, R: float = 1.0) -> float:
@@ -177,8 +129,7 @@ def weight_ratio_exact(n: int, p: float, R: float = 1.0) -> float:
     >>> round(weight_ratio_exact(3, 3.0), 6)
     1.333333
     """
-    checks.whole(2, n=n)
-    checks.within("[2, 1e50)", n=n)
+    _check(n)
     mu = 1 / (n * _pR2(p, R, f"({2 - 3 / n}, inf)"))
     return (R**2 - mu) / (1 - (2 * n - 3) * mu)
 

@@ -7,6 +7,7 @@ figures' text comes out as large as the caption's.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,12 +16,9 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-Array = NDArray[np.float64]
-
-TEXT_WIDTH = 6.3
-"""Width of the printed text, in inches."""
+from ..checks import Array
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00")
 LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (1, 2)))
@@ -31,14 +29,12 @@ _RC: dict[Any, Any] = {
     "mathtext.fontset": "stix",
     **dict.fromkeys(("font.size", "axes.labelsize", "axes.titlesize"), 11),
     **dict.fromkeys(("legend.fontsize", "xtick.labelsize", "ytick.labelsize"), 10),
-    "axes.spines.top": False,
-    "axes.spines.right": False,
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "legend.frameon"), False),
     "axes.grid": True,
     "grid.color": "#dddddd",
     "grid.linewidth": 0.6,
     "lines.linewidth": 1.5,
     "lines.markersize": 5,
-    "legend.frameon": False,
     "figure.facecolor": "white",
 }
 
@@ -48,13 +44,24 @@ mpl.rcParams.update(
 )
 
 
+@contextmanager
+def figure(
+    rows: int = 1, columns: int = 1, height: float = 3.2, **subplots: Any
+) -> Iterator[tuple[Figure, list[Axes]]]:
+    """Open a figure as wide as the text, of a height in inches, and yield it with its axes in reading order.
+
+    The book's style holds inside the ``with`` block only. The figure belongs to no window manager, so it is shown
+    only where it is the value of a notebook cell. Further options are those of `matplotlib.figure.Figure.subplots`.
+    """
+    with mpl.rc_context(_RC):
+        fig = Figure(figsize=(6.3, height), layout="constrained")
+        axes = fig.subplots(rows, columns, squeeze=False, **subplots)
+        yield fig, list(axes.flat)
+        fig.draw_without_rendering()  # ticks are made when first drawn: make them in this style
+
+
 def curve(k: int) -> dict[str, Any]:
     """Return the colour, line style and marker of a figure's ``k``-th curve, as keyword arguments of ``plot``.
-
-    Raises
-    ------
-    ValueError
-        Unless ``0 <= k <= 6``: a figure with more than seven curves should be split.
 
     >>> curve(1)
     {'color': '#D55E00', 'linestyle': '--', 'marker': 's'}
@@ -64,37 +71,18 @@ def curve(k: int) -> dict[str, Any]:
     return {"color": COLORS[k], "linestyle": LINE_STYLES[k], "marker": MARKERS[k]}
 
 
-def band(axes: Axes, x: ArrayLike, low: ArrayLike, middle: ArrayLike, high: ArrayLike, k: int, **options: Any) -> None:
-    """Plot the ``k``-th curve through ``middle``, with ``options`` of ``plot``, and shade from ``low`` to ``high``."""
-    axes.fill_between(np.asarray(x), np.asarray(low), np.asarray(high), color=COLORS[k], alpha=0.2, linewidth=0)
-    axes.plot(np.asarray(x), np.asarray(middle), **curve(k), **options)
+def band(axes: Axes, x: ArrayLike, rows: ArrayLike, k: int, **options: Any) -> Array:
+    """Draw and return the median over the rows, as the ``k``-th curve with ``options`` of ``plot``; shade their range.
 
-
-@contextmanager
-def figure(
-    rows: int = 1, columns: int = 1, height: float = 3.2, **subplots: Any
-) -> Iterator[tuple[Figure, list[Axes]]]:
-    """Open a figure as wide as the text and yield it with its axes in reading order.
-
-    The book's style holds inside the ``with`` block only. The figure belongs to no window manager, so it is
-    shown only where it is the value of a notebook cell.
-
-    Parameters
-    ----------
-    rows, columns : int
-        Panels.
-    height : float
-        Height in inches.
-    **subplots
-        Passed to `matplotlib.figure.Figure.subplots`.
+    Entries that are nan are left out; where a column has no other the curve has a gap.
     """
-    with mpl.rc_context(_RC):
-        fig = Figure(figsize=(TEXT_WIDTH, height), layout="constrained")
-        axes = fig.subplots(rows, columns, squeeze=False, **subplots)
-        yield fig, list(axes.flat)
-        fig.draw_without_rendering()  # ticks are made when first drawn: make them in this style
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # of such columns
+        low, middle, high = np.nanquantile(np.asarray(rows), (0.0, 0.5, 1.0), axis=0)
+    axes.fill_between(np.asarray(x), low, high, color=COLORS[k], alpha=0.2, linewidth=0)
+    axes.plot(np.asarray(x), middle, **curve(k), **options)
+    return np.asarray(middle)
 
 
-def legend_below(fig: Figure) -> None:
-    """Draw one legend, that of the first panel, below all panels."""
-    fig.legend(*fig.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+def shared_legend(fig: Figure, loc: Any = "outside lower center") -> None:
+    """Draw one legend for all panels, that of the first."""
+    fig.legend(*fig.axes[0].get_legend_handles_labels(), loc=loc, ncols=3)

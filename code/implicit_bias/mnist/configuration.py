@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import ClassVar
 
 from .. import checks
 
-_SIGMA = "[1e-30, 1e9]"  # outside, the weights or the first logits are no numbers of single precision
+_CHECKS = {
+    "sigma": partial(checks.within, "[1e-30, 1e9]"),  # outside, weights or first logits are no numbers of float32
+    "seed": partial(checks.whole, 0),
+    "alpha": partial(checks.within, "(0, inf)"),
+    "target": partial(checks.within, "(0, 1)"),
+    "steps": partial(checks.whole, 10),
+    "gamma": partial(checks.within, "(0, 1]"),
+    "width": partial(checks.whole, 1),
+}
 
 
 @dataclass(frozen=True)
@@ -19,29 +28,26 @@ class Member:
     alpha: float
 
 
+class _Checked:
+    """A configuration; a tuple has the name of its values and an s."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, tuple):
+                checks.distinct(name, value)
+                for one in value:
+                    _CHECKS[name[:-1]](**{name[:-1]: one})
+            else:
+                _CHECKS[name](**{name: value})
+
+
 @dataclass(frozen=True)
-class Configuration:
-    """What determines a sweep's result.
+class Configuration(_Checked):
+    """What determines a sweep's result: every sigma is run with every seed. Out of range is a `ValueError`.
 
-    Attributes
-    ----------
-    sigmas : tuple of float
-        Standard deviations of the initial weights; each in [1e-30, 1e9].
-    seeds : tuple of int
-        Seeds of the initial weights; every sigma is run with every seed.
-    alpha : float
-        Step size, positive.
-    steps : int
-        Number T of gradient descent steps, at least 10.
-    gamma : float
-        Slope of the leaky ReLU, in (0, 1].
-    width : int
-        Number m of hidden neurons.
-
-    Raises
-    ------
-    ValueError
-        If a value is out of its range or a sigma or a seed comes twice.
+    ``sigmas``, standard deviations of the initial weights, each in [1e-30, 1e9]; ``seeds`` of the initial weights; the
+    step size ``alpha``, positive; the number T of ``steps``, at least 10; the slope ``gamma`` of the leaky ReLU, in
+    (0, 1]; the ``width`` m, the number of hidden neurons.
 
     >>> Configuration(sigmas=(0.02, 2.0), seeds=(0,), alpha=0.5, steps=10, gamma=0.05, width=150).members()
     [Member(sigma=0.02, seed=0, alpha=0.5), Member(sigma=2.0, seed=0, alpha=0.5)]
@@ -54,8 +60,7 @@ class Configuration:
     gamma: float
     width: int
 
-    def __post_init__(self) -> None:
-        _check(self.sigmas, self.seeds, (self.alpha,), self.steps, self.gamma, self.width)
+    kind: ClassVar = "sweep"
 
     def members(self) -> list[Member]:
         """Return the networks of the sweep, sigma by sigma."""
@@ -63,24 +68,11 @@ class Configuration:
 
 
 @dataclass(frozen=True)
-class Search:
-    """What determines the result of a search for a step size, at one sigma.
+class Search(_Checked):
+    """What determines the result of a search for a step size at one sigma: every one is run with every seed.
 
-    Attributes
-    ----------
-    sigma, seeds, gamma, width
-        As for `Configuration`.
-    alphas : tuple of float
-        Step sizes to try, positive; each is run with every seed.
-    target : float
-        Fraction of training images misclassified that a run is to fall below, in (0, 1); there it stops.
-    steps : int
-        Limit on the number of steps, at least 10.
-
-    Raises
-    ------
-    ValueError
-        If a value is out of its range or a step size or a seed comes twice.
+    As for `Configuration`, but for the ``alphas``, step sizes to try; the ``target``, a fraction in (0, 1) of training
+    images misclassified, below which a run stops; and ``steps``, the limit on their number.
     """
 
     sigma: float
@@ -91,30 +83,11 @@ class Search:
     gamma: float
     width: int
 
-    def __post_init__(self) -> None:
-        checks.within("(0, 1)", target=self.target)
-        _check((self.sigma,), self.seeds, self.alphas, self.steps, self.gamma, self.width)
+    kind: ClassVar = "step-size-search"
 
     def members(self) -> list[Member]:
         """Return the networks of the search, step size by step size."""
         return [Member(self.sigma, seed, alpha) for alpha in self.alphas for seed in self.seeds]
-
-
-def _check(
-    sigmas: Sequence[float], seeds: Sequence[int], alphas: Sequence[float], steps: int, gamma: float, width: int
-) -> None:
-    """Raise `ValueError` if a value is out of its range or comes twice."""
-    for name, values in (("sigmas", sigmas), ("seeds", seeds), ("alphas", alphas)):
-        checks.distinct(name, values)
-    for sigma in sigmas:
-        checks.within(_SIGMA, sigma=sigma)
-    for seed in seeds:
-        checks.whole(0, seed=seed)
-    for alpha in alphas:
-        checks.within("(0, inf)", alpha=alpha)
-    checks.whole(10, steps=steps)
-    checks.whole(1, width=width)
-    checks.within("(0, 1]", gamma=gamma)
 
 
 def plotted_steps(steps: int) -> tuple[int, ...]:
@@ -133,22 +106,19 @@ EXPERIMENT = Configuration(
 any sigma; ``steps`` is the first step at which every seed at sigma = 0.02 is below 5 % training error, rounded up to
 a multiple of ten. The recorded searches and the sweep bear both out, and the tests check that they do."""
 
-SIGMA = 0.02
-"""The homework's scale, at which the step size and T are found."""
+SEARCH = Search(
+    sigma=0.02,
+    alphas=(0.05, 0.1, 0.2, 0.5, 1.0, 2.0),
+    seeds=(0,),
+    target=0.05,
+    steps=600,
+    gamma=EXPERIMENT.gamma,
+    width=EXPERIMENT.width,
+)
+"""The book's search for a step size and for T, at the homework's scale."""
 
 SEARCHES = tuple(
-    Search(
-        sigma=sigma,
-        alphas=(0.05, 0.1, 0.2, 0.5, 1.0, 2.0) if sigma == SIGMA else (0.5, 1.0, 2.0),
-        seeds=(0,),
-        target=0.05,
-        steps=600,
-        gamma=EXPERIMENT.gamma,
-        width=EXPERIMENT.width,
-    )
+    SEARCH if sigma == SEARCH.sigma else replace(SEARCH, sigma=sigma, alphas=(0.5, 1.0, 2.0))
     for sigma in EXPERIMENT.sigmas
 )
-"""The book's searches for a step size: six step sizes at `SIGMA`, the three largest at every other sigma."""
-
-SEARCH = next(search for search in SEARCHES if search.sigma == SIGMA)
-"""The one at `SIGMA`."""
+"""It, and a search among the three largest step sizes at every other sigma."""

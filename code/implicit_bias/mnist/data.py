@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
-import http.client
 import os
-import socket
 import stat
-import tempfile
 import zlib
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import numpy as np
 
 from .. import checks
+from .recording import RecordingError, replacing
 
 PROJECT = Path(__file__).resolve().parents[3]
 """The project's root folder."""
@@ -33,7 +34,6 @@ CLASSES = 10
 PIXELS = 28 * 28
 
 _NETWORK_TIMEOUT = 30.0  # seconds without a byte before a download is given up
-_DOWNLOAD_ERRORS = (OSError, RuntimeError, EOFError, zlib.error, http.client.HTTPException)
 
 
 class MNISTError(Exception):
@@ -42,18 +42,10 @@ class MNISTError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class MNIST:
-    """Images and labels of the training and the test set.
+    """Images, rows of 784 gray values in uint8, and labels, digits in int64, of the training and the test set.
 
-    Attributes
-    ----------
-    train_images, test_images : numpy.ndarray, shape (n, 784), uint8
-        Gray values from 0 to 255, one image a row.
-    train_labels, test_labels : numpy.ndarray, shape (n,), int64
-        Digits from 0 to 9.
-    checksum : dict of str to str
-        MD5 sum of each file, or of each array of made-up data.
-    source : str
-        ``"mnist"``, or ``"synthetic"`` for `synthetic_mnist`.
+    The ``checksum`` is the MD5 sum of each file, or of each array of made-up data; the ``source`` is ``"mnist"``, or
+    ``"synthetic"`` for `synthetic_mnist`.
     """
 
     train_images: np.ndarray
@@ -68,37 +60,22 @@ class MNIST:
         return {"source": self.source, "checksum": self.checksum}
 
 
-def published() -> dict[str, Any]:
-    """Return the provenance of the original files, without reading them."""
-    return {"source": "mnist", "checksum": dict(MD5)}
-
-
 def default_root() -> Path:
     """Return the folder that holds ``MNIST/raw/``: that named by ``MNIST_ROOT``, or the project's ``data``."""
     return Path(os.environ.get("MNIST_ROOT") or PROJECT / "data")
 
 
 def load_mnist(root: str | Path | None = None) -> MNIST:
-    """Read the four original files, downloading those that are missing.
+    """Read the four original files in ``MNIST/raw/`` of ``root`` or of `default_root`, downloading those missing.
 
-    What is used are the very bytes whose MD5 sum was found right, and nothing else that may lie in the folder. A
-    download goes to a temporary folder and each file moves into place only when it is whole and right, so an
-    interruption leaves no half-written file.
-
-    Parameters
-    ----------
-    root : path, optional
-        Folder that holds ``MNIST/raw/``. Default: `default_root`.
-
-    Raises
-    ------
-    MNISTError
-        If a file is wrong, unreadable, or missing and cannot be downloaded to ``root``.
+    What is used are the very bytes whose MD5 sum was found right, and nothing else that may lie in the folder. A file
+    moves into place only when it is whole and right, so an interrupted download leaves nothing half-written.
+    `MNISTError` if a file is wrong, unreadable, or missing and cannot be downloaded to ``root``.
     """
     raw = (default_root() if root is None else Path(root)) / "MNIST" / "raw"
-    missing = [name for name in MD5 if not os.path.lexists(raw / name)]
-    if missing:
-        _download(raw, missing)
+    for file in (raw / name for name in MD5):
+        if not os.path.lexists(file):
+            _download(file)
     train_images, train_labels, test_images, test_labels = (_array(name, _checked(raw / name)) for name in MD5)
     return MNIST(train_images, train_labels, test_images, test_labels, checksum=dict(MD5), source="mnist")
 
@@ -109,19 +86,8 @@ def synthetic_mnist(n: int, seed: int = 0, n_test: int | None = None) -> MNIST:
     Each class has a blurred blob pattern of its own; an image is its class's pattern with random strokes on and
     off. About 19 % of the pixels are not zero, and the border of four pixels always is, as in MNIST.
 
-    Parameters
-    ----------
-    n : int
-        Training images, at least 10.
-    seed : int
-        Seed of the generator.
-    n_test : int, optional
-        Test images. Default: ``n // 5``, at least 10.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than 10 images in either set.
+    There are ``n`` training images and ``n_test`` test images (default: ``n // 5``, at least 10); a `ValueError` if
+    either number is below 10.
 
     >>> synthetic_mnist(100).train_images.shape
     (100, 784)
@@ -173,47 +139,31 @@ def _array(name: str, content: bytes) -> np.ndarray:
     return np.frombuffer(content, np.uint8, offset=8).astype(np.int64)
 
 
-def _download(raw: Path, missing: list[str]) -> None:
-    """Download the ``missing`` files of MNIST into the folder ``raw``, each whole or not at all."""
-    try:
-        existing = next(folder for folder in (raw, *raw.parents) if folder.exists())
-        with tempfile.TemporaryDirectory(prefix=".mnist-download-", dir=existing) as scratch:
-            for name in missing:
-                _fetch(name, Path(scratch))
-                _checked(Path(scratch, name))
-            raw.mkdir(parents=True, exist_ok=True)
-            for name in missing:
-                os.replace(Path(scratch, name), raw / name)
-    except _DOWNLOAD_ERRORS as error:
-        raise MNISTError(
-            f"{raw / missing[0]}: missing, and the download failed ({_line(error)}); connect to the network, or copy "
-            f"the four original files to {raw}, or name another folder that has MNIST/raw/ (--mnist-root, MNIST_ROOT)"
-        ) from error
-
-
-def _fetch(name: str, folder: Path) -> None:
-    """Download and unpack one file from the first of torchvision's mirrors that has it."""
+def _download(file: Path) -> None:
+    """Make a file of MNIST, from the first of torchvision's mirrors that has it, whole or not at all."""
     from torchvision.datasets import MNIST as Files  # type: ignore[import-untyped] # torchvision has no types
-    from torchvision.datasets.utils import download_and_extract_archive  # type: ignore[import-untyped] # the same
 
-    archive, md5 = next(resource for resource in Files.resources if resource[0] == f"{name}.gz")
-    failure: Exception | None = None
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_NETWORK_TIMEOUT)  # torchvision sets none
-    try:
-        for mirror in Files.mirrors:
-            try:
-                download_and_extract_archive(mirror + archive, str(folder), filename=archive, md5=md5)
-                return
-            except _DOWNLOAD_ERRORS as error:
-                failure = error
-                if isinstance(error, HTTPError):
-                    error.close()  # it holds the connection
-    finally:
-        socket.setdefaulttimeout(before)
-    raise failure or RuntimeError("torchvision names no mirror")
+    why = "torchvision names no mirror"
+    for mirror in Files.mirrors:
+        try:
+            with urlopen(f"{mirror}{file.name}.gz", timeout=_NETWORK_TIMEOUT) as response:
+                content = gzip.decompress(response.read())
+            if hashlib.md5(content).hexdigest() != MD5[file.name]:
+                raise OSError(f"what {mirror} has is wrong")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(file) as stream:
+                stream.write(content)
+            return
+        except (OSError, EOFError, zlib.error, HTTPException, RecordingError) as error:
+            why = one_line(error)
+            if isinstance(error, HTTPError):
+                error.close()  # it holds the connection
+    raise MNISTError(
+        f"{file}: missing, and the download failed ({why}); connect to the network, or copy the four original files to "
+        f"{file.parent}, or name another folder that has MNIST/raw/ (--mnist-root, MNIST_ROOT)"
+    )
 
 
-def _line(error: BaseException) -> str:
-    """Return the error's message on one line."""
+def one_line(error: BaseException) -> str:
+    """Return an error's message on one line."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -14,10 +14,10 @@ from tqdm import tqdm
 
 from ..figures.runs import stable_rank_figure
 from ..orthogonality import gram_extremes
-from .configuration import EXPERIMENT, SEARCHES, SIGMA, Configuration, Search
-from .data import MNIST, PROJECT, published
-from .recording import Recording, RecordingError, differences, load, replacing, save
-from .sweep import description, kind, record
+from .configuration import EXPERIMENT, SEARCH, SEARCHES, Configuration, Search
+from .data import MD5, MNIST, PROJECT
+from .recording import Recording, RecordingError, load, replacing, save
+from .sweep import description, record
 from .workers import Workers
 
 RESULTS = PROJECT / "data" / "results"
@@ -28,17 +28,8 @@ _ORTHOGONALITY = {"rows": "training images", "pixels": "0 to 255"}
 
 @dataclass(frozen=True)
 class Experiment:
-    """The recordings that the chapter reads.
-
-    Attributes
-    ----------
-    sweep : Recording
-        Every sigma with every seed.
-    searches : dict of float to Recording
-        The search for a step size at each sigma.
-    orthogonality : dict
-        See `orthogonality`.
-    """
+    """The recordings that the chapter reads: of every sigma with every seed, of the search for a step size at each
+    sigma, and what `orthogonality` returns."""
 
     sweep: Recording
     searches: dict[float, Recording]
@@ -51,53 +42,31 @@ def recorded(
     searches: Sequence[Search] = SEARCHES,
     data: dict[str, Any] | None = None,
 ) -> Experiment:
-    """Read the recorded experiment. Nothing is computed.
+    """Read the recorded experiment from a folder. Nothing is computed.
 
-    Parameters
-    ----------
-    results : Path
-        The folder of the recordings.
-    configuration, searches
-        What they must be recordings of.
-    data : dict, optional
-        The provenance of the data that they must have used. Default: the original files of MNIST.
-
-    Raises
-    ------
-    RecordingError
-        If a recording is absent, damaged or of something else; the message names the file and what differs.
+    `RecordingError` if a recording is absent, damaged, of another configuration or of data of another provenance (by
+    default, the original files of MNIST are wanted); the message names the file and what differs.
     """
-    data = published() if data is None else data
-
-    def read(name: str, sort: str, wanted: dict[str, Any]) -> Recording:
-        try:
-            found = load(results / name, sort)
-            phrases = differences(found.configuration, wanted) + differences({"data": found.data}, {"data": data})
-            if phrases:
-                raise RecordingError(f"{results / name}: {'; '.join(phrases)}")
-        except RecordingError as error:
-            raise RecordingError(f"{error}; to record it again, run: make experiment") from None
-        return found
-
-    return Experiment(
-        sweep=read("sweep.json", "sweep", description(configuration)),
-        searches={s.sigma: read(_name(s), kind(s), description(s)) for s in searches},
-        orthogonality=read("orthogonality.json", "orthogonality", _ORTHOGONALITY).runs[0],
-    )
+    data = data or {"source": "mnist", "checksum": MD5}
+    try:
+        return Experiment(
+            sweep=load(results / "sweep.json", "sweep", description(configuration), data),
+            searches={s.sigma: load(results / _name(s), s.kind, description(s), data) for s in searches},
+            orthogonality=load(results / "orthogonality.json", "orthogonality", _ORTHOGONALITY, data).runs[0],
+        )
+    except RecordingError as error:
+        raise RecordingError(f"{error}; to record it again, run: make experiment") from None
 
 
 def _name(search: Search) -> str:
-    return "step-size.json" if search.sigma == SIGMA else f"stability-{search.sigma:g}.json"
+    return "step-size.json" if search.sigma == SEARCH.sigma else f"stability-{search.sigma:g}.json"
 
 
 def orthogonality(data: MNIST) -> dict[str, Any]:
     r"""Return how far the training images are from orthogonal: :math:`p(S) = R_{\min}^2/(R^2 n M)` and its parts.
 
-    Returns
-    -------
-    dict
-        ``n``, ``p``, ``R_min_squared``, ``R_max_squared`` and ``M`` (pixels in [0, 255], so that all are exact), and
-        the indices ``i`` and ``j`` of a pair with inner product ``M``; see `orthogonality.gram_extremes`.
+    ``n``, ``p``, ``R_min_squared``, ``R_max_squared`` and ``M`` (pixels in [0, 255], so that all are exact), and the
+    indices ``i`` and ``j`` of a pair with inner product ``M``; see `orthogonality.gram_extremes`.
     """
     found = gram_extremes(data.train_images, progress=functools.partial(tqdm, desc="inner products", disable=None))
     return {"n": found.n, "p": found.p} | asdict(found)
@@ -113,51 +82,40 @@ def run_again(
     """Make all recordings, and the README's picture, again and put them in place once all are there.
 
     They are made in the folder ``<results>.new``, which survives an interruption: the next call goes on from there. The
-    seeds of one sigma train together, unless ``workers`` has a group size.
-
-    Raises
-    ------
-    RecordingError, SweepError
-        As `sweep.record`.
+    seeds of one sigma train together. `RecordingError` and `SweepError` as of `sweep.record`.
     """
-    workers = workers or Workers()
-    workers = replace(workers, group_size=workers.group_size or len(configuration.seeds))
+    workers = replace(workers or Workers(), group_size=len(configuration.seeds))
     wanted: dict[str, Configuration | Search] = {"sweep.json": configuration} | {_name(s): s for s in searches}
     names = (*wanted, "orthogonality.json", "stable-rank.svg")
     fresh = results.with_name(results.name + ".new")
-    if (fresh / _IN_PLACE).exists():
-        return _clear(fresh, names)
-    fresh.mkdir(exist_ok=True)
-    for name, what in wanted.items():
-        if not _made(fresh / name, description(what), data):
-            record(what, data, fresh / name, workers)
-    if not _made(fresh / "orthogonality.json", _ORTHOGONALITY, data):
-        start = time.perf_counter()
-        rows = [orthogonality(data)]
-        seconds = time.perf_counter() - start
-        found = Recording("orthogonality", _ORTHOGONALITY, rows, seconds, data.provenance())
-        save(found, fresh / "orthogonality.json")
-    with replacing(fresh / "stable-rank.svg") as stream:
-        stable_rank_figure(load(fresh / "sweep.json")).savefig(stream, format="svg", metadata={"Date": None})
-    for name in names:
-        with replacing(results / name) as stream:
-            stream.write((fresh / name).read_bytes())
-    (fresh / _IN_PLACE).touch()
-    _clear(fresh, names)
+    if not (fresh / _IN_PLACE).exists():
+        fresh.mkdir(exist_ok=True)
+        for name, what in wanted.items():
+            if not _made(fresh / name, description(what), data):
+                (fresh / name).unlink(missing_ok=True)
+                record(what, data, fresh / name, workers)
+        if not _made(fresh / "orthogonality.json", _ORTHOGONALITY, data):
+            start = time.perf_counter()
+            rows = [orthogonality(data)]
+            seconds = time.perf_counter() - start
+            found = Recording("orthogonality", _ORTHOGONALITY, rows, seconds, data.provenance())
+            save(found, fresh / "orthogonality.json")
+        with replacing(fresh / "stable-rank.svg") as stream:
+            stable_rank_figure(load(fresh / "sweep.json")).savefig(stream, format="svg", metadata={"Date": None})
+        for name in names:
+            with replacing(results / name) as stream:
+                stream.write((fresh / name).read_bytes())
+        (fresh / _IN_PLACE).touch()
+    for leftover in (*(fresh / name for name in names), *fresh.glob(".*.tmp"), fresh / _IN_PLACE):
+        leftover.unlink(missing_ok=True)
+    with suppress(OSError):  # other files are in it
+        fresh.rmdir()
 
 
 def _made(path: Path, wanted: dict[str, Any], data: MNIST) -> bool:
     """Return whether an interrupted call made the recording at ``path``, and made it as wanted."""
     try:
-        found = load(path)
+        load(path, None, wanted, data.provenance())
     except RecordingError:
         return False
-    return not differences(found.configuration, wanted) and not differences(found.data or {}, data.provenance())
-
-
-def _clear(fresh: Path, names: Sequence[str]) -> None:
-    """Remove what was put in place, the mark that it was last; other files stay, and then the folder does."""
-    for leftover in (*(fresh / name for name in names), *fresh.glob(".*.tmp"), fresh / _IN_PLACE):
-        leftover.unlink(missing_ok=True)
-    with suppress(OSError):
-        fresh.rmdir()
+    return True

@@ -12,6 +12,7 @@ import json
 import math
 import os
 import platform
+import re
 import stat
 import uuid
 from collections.abc import Iterator, Mapping
@@ -37,13 +38,7 @@ class RecordingError(Exception):
 
 
 def environment(device: str = "cpu") -> dict[str, Any]:
-    """Describe the machine and the software of this process.
-
-    Parameters
-    ----------
-    device : str
-        Name of the torch device that does the work.
-    """
+    """Describe the machine and the software of this process, and the torch device that does the work."""
     import torch
 
     if torch.device(device).type == "cuda":
@@ -61,33 +56,23 @@ def environment(device: str = "cpu") -> dict[str, Any]:
     }
 
 
-def now() -> str:
-    """Return the current time in UTC, ISO 8601, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def _processor() -> str:
+    """Return the processor's model name, as the system gives it."""
+    try:
+        model = re.search(r"^model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:  # not Linux
+        model = None
+    return model[1].strip() if model else platform.processor() or platform.machine()
 
 
 @dataclass(frozen=True)
 class Recording:
     """A result and how it was made.
 
-    Attributes
-    ----------
-    kind : str
-        What it is: ``"sweep"``, ``"step-size-search"``, ``"benchmark"``, ...
-    configuration : dict
-        Everything that determines the result, under plain names.
-    runs : list of dict
-        The rows of the result, under plain names.
-    seconds : float
-        Wall-clock time of the computation.
-    data : dict, optional
-        ``source`` and ``checksum`` of the data used.
-    groups : list of dict
-        Where the runs were computed in groups: each group's ``members``, ``seconds`` and ``environment``.
-    environment : dict
-        Machine and software, see `environment`; that of the first group where there are several.
-    created : str
-        Date and time in UTC.
+    Its ``kind`` (``"sweep"``, ``"step-size-search"``, ``"benchmark"``, ...); the ``configuration``, everything that
+    determines the result; the rows of the result, ``runs``; the wall-clock ``seconds`` of the computation; ``source``
+    and ``checksum`` of the ``data``; where runs were computed in ``groups``, the ``members``, ``seconds`` and
+    ``environment`` of each; the ``environment``, of the first group where there are several; when it was ``created``.
     """
 
     kind: str
@@ -97,135 +82,116 @@ class Recording:
     data: dict[str, Any] | None = None
     groups: list[dict[str, Any]] = field(default_factory=list)
     environment: dict[str, Any] = field(default_factory=environment)
-    created: str = field(default_factory=now)
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
 
-def significant(values: Any, digits: int = DIGITS) -> Any:
-    """Round a number or an array to ``digits`` significant decimal digits, as a float or a list of floats.
+def significant(values: Any) -> Any:
+    """Round a number or an array to `DIGITS` significant digits, as floats in lists; what is not finite is None.
 
-    A fraction k/n keeps enough of them to tell k as long as n is below 10^digits / 2.
+    A fraction k/n keeps enough of them to tell k as long as n is below 10^7 / 2.
 
-    >>> significant([2 / 3, 1234.56789])
-    [0.6666667, 1234.568]
+    >>> significant([2 / 3, 1234.56789, float("nan")])
+    [0.6666667, 1234.568, None]
     """
     if np.ndim(values):
-        return [significant(value, digits) for value in values]
-    return float(f"{float(values):.{digits}g}")
+        return [significant(value) for value in values]
+    return float(f"{float(values):.{DIGITS}g}") if math.isfinite(values) else None
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[BinaryIO]:
-    """Open a file for writing that takes the place of ``path`` when the block ends well, and is gone when it does not.
-
-    It is a temporary file beside ``path``, flushed to disk before it moves into place.
-
-    Raises
-    ------
-    RecordingError
-        If it cannot be written. What was there before is untouched.
-    """
-    path = Path(path)
+def _beside(path: Path) -> Iterator[Path]:
+    """Yield a new name beside ``path``, at which nothing is left; `RecordingError` if it cannot be written."""
     scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         try:
-            with open(scratch, "xb") as stream:
-                yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(scratch, path)
-        except BaseException:
+            yield scratch
+        finally:
             scratch.unlink(missing_ok=True)
-            raise
     except OSError as error:
         raise RecordingError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def save(recording: Recording, path: str | Path) -> None:
-    """Write a recording, whole or not at all; see `replacing`.
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that takes the place of ``path`` when the block ends well, and is gone when it does not.
 
-    NaN and infinities become ``null``, arrays lists, dictionary keys strings.
-
-    Raises
-    ------
-    RecordingError
-        If the file cannot be written. What was there before is untouched.
+    It is a temporary file beside ``path``, flushed to disk before it moves into place. If it cannot be written, that is
+    a `RecordingError`, and what was there before is untouched.
     """
-    content = {"schema": SCHEMA} | _plain(asdict(recording))
+    with _beside(path) as scratch:
+        with open(scratch, "xb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(scratch, path)
+
+
+def check_writable(path: Path) -> None:
+    """Raise `RecordingError` unless a recording can be written at ``path``, where nothing but a recording may be."""
+    with _beside(path) as scratch:
+        scratch.touch()
+    if path.exists():
+        load(path)
+
+
+def save(recording: Recording, path: Path) -> None:
+    """Write a recording, whole or not at all; see `replacing`. Arrays become lists, dictionary keys strings."""
+    content = _plain({"schema": SCHEMA} | asdict(recording))
     text = _text(content | {"sha256": _checksum(content)})
     with replacing(path) as stream:
         stream.write(text.encode())
 
 
-def load(path: str | Path, kind: str | None = None) -> Recording:
+def load(
+    path: str | Path,
+    kind: str | None = None,
+    configuration: Mapping[str, Any] | None = None,
+    data: Mapping[str, Any] | None = None,
+) -> Recording:
     """Read a recording and verify it.
 
-    Parameters
-    ----------
-    path : path
-        The file.
-    kind : str, optional
-        The kind that is needed.
-
-    Raises
-    ------
-    RecordingError
-        If the file is missing, damaged, edited by hand, of another schema version or of another kind.
+    `RecordingError` if it is missing, damaged, edited by hand, of another schema version or, where they are given, of
+    another kind, configuration or data; then it says what differs.
     """
     path = Path(path)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise RecordingError(f"{path}: not a file (but a folder, pipe or device)")
-        content = json.loads(
-            path.read_text(encoding="utf-8"),
-            parse_constant=_finite,
-            parse_float=_finite,
-            object_pairs_hook=_without_repetition,
-        )
-        if not isinstance(content, dict):
-            raise RecordingError(f"{path}: not a recording (but another JSON value)")
-        found = _checksum({name: value for name, value in content.items() if name != "sha256"})
+        content = json.loads(path.read_text("utf-8"), object_pairs_hook=_without_repetition)
+        if not isinstance(content, dict) or "schema" not in content:
+            raise RecordingError(f"{path}: not a recording (it has no schema version)")
+        stated, found = content.pop("sha256", None), _checksum(content)
+        if (schema := content.pop("schema")) != SCHEMA:
+            raise RecordingError(f"{path}: schema version {schema!r}, but this program reads version {SCHEMA}")
+        if stated != found:
+            raise RecordingError(
+                f"{path}: its content does not match its checksum, so it was edited or damaged; "
+                "restore it from version control, or delete it and make it again"
+            )
+        recording = Recording(**content)
     except FileNotFoundError as error:
         raise RecordingError(f"{path}: there is no such recording") from error
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise RecordingError(f"{path}: damaged, not a JSON recording ({error})") from error
-    if "schema" not in content:
-        raise RecordingError(f"{path}: not a recording (it has no schema version)")
-    if content["schema"] != SCHEMA:
-        raise RecordingError(f"{path}: schema version {content['schema']!r}, but this program reads version {SCHEMA}")
-    if content.get("sha256") != found:
-        raise RecordingError(
-            f"{path}: its content does not match its checksum, so it was edited or damaged; "
-            "restore it from version control, or delete it and make it again"
-        )
-    if kind is not None and content.get("kind") != kind:
-        raise RecordingError(f"{path}: a recording of kind {content.get('kind')!r}, but {kind!r} is needed")
-    try:
-        return Recording(**{name: value for name, value in content.items() if name not in ("schema", "sha256")})
-    except TypeError as error:
-        raise RecordingError(f"{path}: its fields are not those of a recording ({error})") from error
+    if kind not in (None, recording.kind):
+        raise RecordingError(f"{path}: a recording of kind {recording.kind!r}, but {kind!r} is needed")
+    phrases = [] if configuration is None else differences(recording.configuration, configuration)
+    phrases += [] if data is None else differences({"data": recording.data}, {"data": data})
+    if phrases:
+        raise RecordingError(f"{path}: {'; '.join(phrases)}")
+    return recording
 
 
 def differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Say precisely in which fields two configurations differ.
-
-    Parameters
-    ----------
-    recorded, wanted : mapping
-        For instance a recording's ``configuration`` and the one asked for.
-
-    Returns
-    -------
-    list of str
-        One phrase a field; empty if they agree.
+    """Say in which fields two configurations differ: one phrase a field.
 
     >>> differences({"alpha": 0.5, "steps": 420}, {"alpha": 0.1, "steps": 420})
     ['alpha: recorded 0.5, wanted 0.1']
     """
     recorded, wanted = _plain(recorded), _plain(wanted)
-    absent = object()
-    phrases = []
+    absent, phrases = object(), []
     for name in sorted(recorded.keys() | wanted.keys()):
         left, right = recorded.get(name, absent), wanted.get(name, absent)
         if left != right:
@@ -234,62 +200,26 @@ def differences(recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[
     return phrases
 
 
-def check_writable(path: str | Path) -> None:
-    """Raise `RecordingError` unless a file can be written at ``path``; nothing is left there."""
-    path = Path(path)
-    scratch = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        if path.exists() and not path.is_file():
-            raise RecordingError(f"{path}: is a folder, pipe or device, but a file is to be written")
-        if not path.parent.is_dir():
-            raise RecordingError(f"{path}: the folder {path.parent} does not exist")
-        scratch.touch(exist_ok=False)
-        scratch.unlink()
-    except OSError as error:
-        raise RecordingError(f"{path}: cannot be written ({error.strerror})") from error
-
-
 def _plain(value: Any) -> Any:
-    """Turn arrays, tuples and numpy numbers into JSON's types, and numbers that are not finite into None."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (np.ndarray, np.generic)):
-        return _plain(value.tolist())
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (str, int)):
-        return value
-    raise TypeError(f"a recording holds numbers, strings, lists and dictionaries, not {type(value).__name__}")
+    """Return the value as JSON gives it back. What is not finite, or neither JSON's nor numpy's, is an error."""
+    return json.loads(json.dumps(value, default=lambda array: array.tolist(), allow_nan=False))
 
 
-def _compact(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+def _compact(value: Any, sort_keys: bool = False) -> str:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False, sort_keys=sort_keys)
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    return hashlib.sha256(_compact(content, sort_keys=True).encode()).hexdigest()
 
 
 def _text(content: dict[str, Any]) -> str:
     """Lay the content out with one field a line, and one run or group a line."""
     fields = []
     for name, value in content.items():
-        if isinstance(value, list) and value:
-            rows = ",\n  ".join(_compact(row) for row in value)
-            fields.append(f' "{name}": [\n  {rows}\n ]')
-        else:
-            fields.append(f' "{name}": {_compact(value)}')
+        rows = ",\n  ".join(map(_compact, value)) if isinstance(value, list) else ""
+        fields.append(f' "{name}": ' + (f"[\n  {rows}\n ]" if rows else _compact(value)))
     return "{\n" + ",\n".join(fields) + "\n}\n"
-
-
-def _checksum(content: dict[str, Any]) -> str:
-    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if not math.isfinite(value):
-        raise ValueError(f"{digits} is not a finite number")
-    return value
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -297,14 +227,3 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(content) < len(pairs):
         raise ValueError("a name comes twice in one object")
     return content
-
-
-def _processor() -> str:
-    """Return the processor's model name, as the system gives it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass  # not Linux
-    return platform.processor() or platform.machine()

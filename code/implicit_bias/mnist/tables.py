@@ -12,13 +12,7 @@ from .recording import Recording
 
 
 def searched(searches: Mapping[float, Recording], sigma: float, alpha: float) -> dict[str, Any]:
-    """Return the row of the searches, by sigma, for one sigma and one step size (of the first seed).
-
-    Raises
-    ------
-    KeyError
-        If that pair was not searched.
-    """
+    """Return the row of the searches, by sigma, for one sigma and one step size; `KeyError` if there is none."""
     for row in searches[sigma].runs:
         if row["alpha"] == alpha:
             return row
@@ -41,18 +35,8 @@ def step_size_table(searches: Mapping[float, Recording]) -> str:
     return "\n".join(lines).replace("%", " %")
 
 
-def spread(values: np.ndarray, form: str) -> str:
-    """Return the median and, in brackets, the smallest and the largest value; say how many are missing."""
-    kept = values[~np.isnan(values)]
-    if not len(kept):
-        return "diverged"
-    text = f"{np.median(kept):{form}} ({kept.min():{form}}–{kept.max():{form}})"
-    return text if len(kept) == len(values) else f"{text}, {len(values) - len(kept)} diverged"
-
-
 def runs_table(sweep: Recording) -> str:
     """Return the sweep at T as a Markdown table: a row for each sigma."""
-    last = sweep.configuration["steps"]
     lines = [
         "| σ | training error | test error | loss | stable rank | relative |",
         "|---:|------------:|------------:|------------:|------------:|------------:|",
@@ -63,22 +47,37 @@ def runs_table(sweep: Recording) -> str:
             spread(100 * final(sweep, sigma, "test_error"), ".2f"),
             spread(final(sweep, sigma, "loss"), ".3f"),
             spread(final(sweep, sigma, "stable_rank"), ".1f"),
-            spread(relative_rank(sweep, sigma, last), ".3f"),
+            spread(relative_rank(sweep, sigma, sweep.configuration["steps"]), ".3f"),
         ]
         lines.append(f"| {sigma:g} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
+def spread(values: np.ndarray, form: str) -> str:
+    """Return the median and, in brackets, the smallest and the largest value; say how many are missing."""
+    kept = values[~np.isnan(values)]
+    if not len(kept):
+        return "diverged"
+    text = f"{np.median(kept):{form}} ({kept.min():{form}}–{kept.max():{form}})"
+    return text if len(kept) == len(values) else f"{text}, {len(values) - len(kept)} diverged"
+
+
 def between(values: np.ndarray, form: str) -> str:
     """Return "smallest to largest" of the values that are not nan, or the one value if both read the same."""
-    kept = np.asarray(values)[~np.isnan(values)]
-    low, high = (f"{value:{form}}".replace("%", " %") for value in (kept.min(), kept.max()))
+    low, high = (f"{value:{form}}".replace("%", " %") for value in (np.nanmin(values), np.nanmax(values)))
     return low if low == high else f"{low} to {high}"
 
 
 def at(sweep: Recording, sigma: float, step: int, name: str = "stable_rank") -> np.ndarray:
     """Return a run's ``stable_rank``, ``loss`` or ``train_error`` at a step, for each seed; nan if it had diverged."""
     return over_seeds(sweep, sigma, lambda run: run[name][step])
+
+
+def final(sweep: Recording, sigma: float, name: str) -> np.ndarray:
+    """Return what `at` does for the last step, or the ``test_error``, for each seed; nan if it diverged."""
+    if name == "test_error":
+        return over_seeds(sweep, sigma, lambda run: run[name])
+    return at(sweep, sigma, sweep.configuration["steps"], name)
 
 
 def all_scales(sweep: Recording, step: int) -> np.ndarray:
@@ -91,23 +90,9 @@ def loss_fallen(sweep: Recording, sigma: float, step: int) -> float:
     return float(np.nanmax(1 - at(sweep, sigma, step, "loss") / at(sweep, sigma, 0, "loss")))
 
 
-def final(sweep: Recording, sigma: float, name: str) -> np.ndarray:
-    """Return a run's last ``loss``, ``train_error`` or ``stable_rank``, or its ``test_error``, for each seed.
-
-    It is nan for a run that diverged.
-    """
-    last = sweep.configuration["steps"]
-    return over_seeds(sweep, sigma, lambda run: run[name] if name == "test_error" else run[name][last])
-
-
 def first_step(sweep: Recording, sigma: float, name: str, below: float) -> np.ndarray:
     """Return, for each seed, the first step at which ``name`` is below a value; nan if it never was."""
-
-    def first(run: dict[str, Any]) -> float:
-        hits = np.flatnonzero(np.array(run[name]) < below)
-        return float(hits[0]) if len(hits) else np.nan
-
-    return over_seeds(sweep, sigma, first)
+    return over_seeds(sweep, sigma, lambda run: np.flatnonzero(np.array(run[name]) < below)[0])
 
 
 def lowest(sweep: Recording, sigma: float) -> tuple[np.ndarray, np.ndarray]:
@@ -122,20 +107,14 @@ def agreement(sweep: Recording, sigma: float, other: float, tolerance: float = 0
     """Return for how many steps the relative stable ranks of two scales agree, for every seed, relatively."""
     last: int = sweep.configuration["steps"]
     for step in range(1, last + 1):
-        one, two = relative_rank(sweep, sigma, step), relative_rank(sweep, other, step)
-        if not (np.abs(one / two - 1) <= tolerance).all():
+        quotient = relative_rank(sweep, sigma, step) / relative_rank(sweep, other, step)
+        if not (np.abs(quotient - 1) <= tolerance).all():
             return step - 1
     return last
 
 
 def seconds(sweep: Recording, sigma: float) -> float:
-    """Return the wall-clock seconds of the group that trained the runs of one scale.
-
-    Raises
-    ------
-    ValueError
-        If they were trained in several groups, or together with other scales.
-    """
+    """Return the wall-clock seconds of the group that trained the runs of one scale, these alone, or `ValueError`."""
     groups = [group for group in sweep.groups if sigma in {member["sigma"] for member in group["members"]}]
     if len(groups) != 1 or {member["sigma"] for member in groups[0]["members"]} != {sigma}:
         raise ValueError(f"sigma = {sigma}: its runs are not one group of their own")

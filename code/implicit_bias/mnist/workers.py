@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from .. import checks
 from .configuration import Member
-from .data import MNIST
+from .data import MNIST, one_line
 from .recording import Recording
 
 ATTEMPTS = 3
@@ -39,28 +39,12 @@ class SweepError(Exception):
 
 @dataclass(frozen=True)
 class Workers:
-    """Where the groups are computed.
+    """Where the groups are computed. Out of range is a `ValueError`.
 
-    Attributes
-    ----------
-    device : str
-        The torch device of each worker.
-    group_size : int, optional
-        Members a group, at least 1. Default: the members spread evenly over the workers, but no more than fit into
-        the trainer's memory.
-    jobs : int
-        Processes of this machine, from 1 (this one, without Dask) to 256; not used with an address.
-    address : str, optional
-        Address of a Dask scheduler, such as ``"tcp://host:8786"``. Each of its workers trains one group at a time.
-    threads : int, optional
-        Threads of each worker, from 1 to 256. Default: torch's choice.
-    progress : bool
-        Draw progress bars, if stderr is a terminal.
-
-    Raises
-    ------
-    ValueError
-        If a value is out of its range.
+    On the torch ``device`` of each worker, by ``threads`` of it, from 1 to 256 (default: torch's choice). The workers
+    are ``jobs`` processes of this machine, from 1 (this one, without Dask) to 256, or those of the Dask scheduler at an
+    ``address`` such as ``"tcp://host:8786"``, each of which trains one group at a time. A group has ``group_size``
+    members (default: they are spread evenly over the workers, no more than fit into the trainer's memory).
     """
 
     device: str = "cpu"
@@ -68,29 +52,22 @@ class Workers:
     jobs: int = 1
     address: str | None = None
     threads: int | None = None
-    progress: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("group_size", "jobs", "threads"):
+        for name, most in (("group_size", math.inf), ("jobs", _MOST), ("threads", _MOST)):
             if (value := getattr(self, name)) is not None:
                 checks.whole(1, **{name: value})
-        for name in ("jobs", "threads"):
-            checks.within(f"[1, {_MOST}]", **{name: getattr(self, name) or 1})
+                checks.within(f"[1, {most}]", **{name: value})
         if self.address is not None:
-            address = re.fullmatch(r"(?:tcp|tls)://[^\s/:]+:(\d{1,5})", self.address)
-            if not address or not 0 < int(address[1]) < 1 << 16:
-                raise ValueError(
-                    f"address = {self.address!r}: such as tcp://host:8786 is needed, with a port below 65536"
-                )
+            port = re.fullmatch(r"(?:tcp|tls)://[^\s/:]+:(\d{1,5})", self.address)
+            if not port or not 0 < int(port[1]) < 1 << 16:
+                raise ValueError(f"address = {self.address!r}: such as tcp://host:8786 is needed, its port below 65536")
         try:
             torch.device(self.device)
             if self.address is None:
                 torch.zeros(1, device=self.device).cpu()
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
-            known = (
-                "not available on this machine" if "Expected one of" not in str(error) else "torch knows no such device"
-            )
-            raise ValueError(f"device = {self.device!r}: {known}; try cpu, cuda or cuda:1") from None
+        except (RuntimeError, AssertionError, NotImplementedError):
+            raise ValueError(f"device = {self.device!r}: not available on this machine; try cpu or cuda:0") from None
 
     def groups(self, members: Sequence[Member], slots: int, fit: int) -> list[Sequence[Member]]:
         """Cut the members into groups: spread over ``slots`` workers, none larger than ``fit``."""
@@ -101,37 +78,21 @@ class Workers:
 def compute(
     work: Callable[..., Recording], data: MNIST, members: Sequence[Member], fit: int, workers: Workers
 ) -> Iterator[Recording]:
-    """Yield ``work(data, group)`` for each group of the members, as they finish.
+    """Yield ``work(data, group)`` for each group of the members, as they finish; ``fit`` members fit into memory.
 
-    Parameters
-    ----------
-    work : callable
-        Also called with ``progress``, a function of the step, where this process does the work.
-    data : MNIST
-    members : sequence of Member
-    fit : int
-        Members that fit into memory together.
-    workers : Workers
-
-    Raises
-    ------
-    SweepError
-        If a group's workers die `ATTEMPTS` times, or the cluster cannot be reached or is lost.
-    Exception
-        Whatever ``work`` raises, wherever it runs.
+    In this process, ``work`` is also called with ``progress``, a function of the step. `SweepError` if a group's
+    workers die `ATTEMPTS` times, or the cluster cannot be reached or is lost; whatever ``work`` raises, is raised here.
     """
-    quiet = None if workers.progress else True  # None: quiet unless stderr is a terminal
     if not members:
         return
     if workers.jobs == 1 and workers.address is None:
-        groups = workers.groups(members, 1, fit)
-        with tqdm(unit="step", disable=quiet) as bar:
-            for group in groups:
+        with tqdm(unit="step", disable=None) as bar:
+            for group in workers.groups(members, 1, fit):
                 yield work(data, group, progress=lambda step: bar.update())
         return
     with _cluster(workers, len(members)) as client:
         groups = workers.groups(members, len(client.scheduler_info(n_workers=-1)["workers"]), fit)
-        yield from tqdm(_results(client, work, data, groups), total=len(groups), unit="group", disable=quiet)
+        yield from tqdm(_results(client, work, data, groups), total=len(groups), unit="group", disable=None)
 
 
 def _results(
@@ -171,14 +132,14 @@ def _cluster(workers: Workers, most: int) -> Iterator[Any]:
     import dask
 
     distributed = _distributed()
-    limit = f"{_CONNECTION_SECONDS}s"
+    where = f"the Dask cluster at {workers.address}" if workers.address else "Dask on this machine"
     settings = {
         "distributed.scheduler.allowed-failures": ATTEMPTS - 1,
-        "distributed.comm.timeouts.connect": limit,
+        "distributed.comm.timeouts.connect": f"{_CONNECTION_SECONDS}s",
         "distributed.admin.large-graph-warning-threshold": "1GiB",  # the data are in the graph on purpose
     }
-    with dask.config.set(settings), _silent(logging.getLogger("distributed")), ExitStack() as stack:
-        where = f"the Dask cluster at {workers.address}"
+    quiet = distributed.utils.silence_logging_cmgr(logging.CRITICAL + 1)  # what matters is raised
+    with dask.config.set(settings), quiet, ExitStack() as stack:
         try:
             if workers.address is None:
                 with _deaf():
@@ -190,47 +151,23 @@ def _cluster(workers: Workers, most: int) -> Iterator[Any]:
                         silence_logs=logging.CRITICAL,
                     )
                     stack.enter_context(cluster)
-                client = distributed.Client(cluster, set_as_default=False)
             else:
-                asyncio.run(_greet(workers.address))
-                client = distributed.Client(workers.address, timeout=limit, set_as_default=False)
-            stack.enter_context(client)
-        except Exception as error:  # as many kinds as there are things that answer at a port
-            why = " ".join(str(error).split()) or type(error).__name__
-            raise SweepError(
-                f"{where if workers.address else 'Dask on this machine'} cannot be reached ({why})"
-            ) from error
-        try:
+                cluster = workers.address
+                asyncio.run(_greet(cluster))
+            client = stack.enter_context(distributed.Client(cluster, set_as_default=False))
             client.wait_for_workers(1, timeout=_CONNECTION_SECONDS)
-        except TimeoutError as error:
-            raise SweepError(f"{where} has no workers") from error
+        except Exception as error:  # as many kinds as there are things that answer at a port
+            raise SweepError(f"{where} cannot be reached ({one_line(error)})") from error
         yield client
 
 
 async def _greet(address: str) -> None:
     """Raise an error unless a scheduler answers in time. Dask's client alone would wait for ever for its greeting."""
     distributed = _distributed()
-
-    async def ask() -> str:
-        async with distributed.rpc(
-            address, connection_args=distributed.Security().get_connection_args("client")
-        ) as scheduler:
-            return str((await scheduler.identity())["type"])
-
-    kind = await asyncio.wait_for(ask(), _CONNECTION_SECONDS)
-    if kind != "Scheduler":
-        raise OSError(f"a {kind} answers there, not a scheduler")
-
-
-@contextmanager
-def _silent(logger: logging.Logger) -> Iterator[None]:
-    """Keep a logger quiet: what matters is raised."""
-    before = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
+    connection = distributed.Security().get_connection_args("client")
+    async with asyncio.timeout(_CONNECTION_SECONDS), distributed.rpc(address, connection_args=connection) as scheduler:
+        if (kind := (await scheduler.identity())["type"]) != "Scheduler":
+            raise OSError(f"a {kind} answers there, not a scheduler")
 
 
 @contextmanager
