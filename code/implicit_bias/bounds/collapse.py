@@ -18,11 +18,11 @@ from .. import checks
 VERSHYNIN_C = 0.5
 """The ``c`` in ``P(‖W⁽⁰⁾‖₂ ≥ σ(√m + √d + ξ)) ≤ 2 exp(-c ξ²)``; ½ is allowed (Vershynin 2012, Corollary 5.35)."""
 
-ONE_STEP_ETA = 1 / 12
-"""The ``η`` of `cor-one-step`."""
+ONE_STEP_ETA = 1 / 24
+"""The ``η`` of `thm-one-step`."""
 
 ONE_STEP_CONSTANT = 9.0
-"""The universal ``C`` of `cor-one-step`, for p-orthogonal data with ``p ≥ 3`` and any γ, m, d, n."""
+"""The universal ``C`` of `thm-one-step`, for p-orthogonal data with ``p ≥ 3`` and any γ, m, d, n."""
 
 
 def initial_rank_floor(m: int, d: int) -> float:
@@ -100,7 +100,7 @@ def gradient_norm_floor(n: int, theta: float, slope: float, R_min: float) -> flo
 def one_step_sigma(
     m: int, d: int, n: int, theta: float, slope: float, R_min: float, R_max: float, alpha: float, eta: float
 ) -> float:
-    """Return ``σ̄ = min{1/R_max, η α √(1-θ) slope R_min/((1+e)√n)}/√(2md)``, α the smallest first step (`thm-one-step`).
+    """Return ``σ̄ = min{1/R_max, η α √(1-θ) slope R_min/((1+e)√n)}/√(2md)``, α the smallest first step. (`thm-one-step-fine`)
 
     >>> one_step_sigma(4, 2, n=1, theta=0.0, slope=1.0, R_min=1.0, R_max=1.0, alpha=100.0, eta=0.5)
     0.25
@@ -115,7 +115,7 @@ def one_step_sigma(
 
 def one_step_rank_bound(rank: float, eta: float) -> float:
     """Return ``((√rank + η)/(1-η))²``: the stable rank of ``W⁽⁰⁾ + D`` if ``‖W⁽⁰⁾‖_F ≤ η ‖D‖₂`` (`lem-perturbation`).
-    With ``D = -α ∇L̂(W⁽⁰⁾)`` it is the bound of `thm-one-step`, with ``D = W⁽ᵗ⁾ - W⁽⁰⁾`` that of `cor-trajectory`.
+    With ``D = -α ∇L̂(W⁽⁰⁾)`` it is the bound of `thm-one-step-fine`, with ``D = W⁽ᵗ⁾ - W⁽⁰⁾`` that of `cor-trajectory`.
     ``rank`` is the stable rank of ``D``, or a bound on it, at least 1; ``eta`` may be 0.
 
     >>> one_step_rank_bound(4.0, eta=0.5)

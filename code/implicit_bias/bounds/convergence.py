@@ -53,7 +53,7 @@ def smoothness_constant() -> float:
 def margin_constant(gamma: float, v: ArrayLike) -> float:
     """Return ``c = γ/‖v‖``, below which no ``y_i ⟨∇f(x_i; W), V⟩`` can fall (`thm-margin-direction`), γ in (0, 1].
     ``v``, of shape (d,), is any with ``y_i ⟨v, x_i⟩ ≥ 1`` for all ``i``, so ``‖v‖ ≥ 1`` for data in the unit ball.
-    The max-margin vector gives the largest constant, which no other ``V`` of norm 1 improves.
+    The max-margin vector gives the largest constant, which no other ``V`` of norm 1 improves (`thm-optimal-direction`).
 
     >>> margin_constant(0.5, [2.0, 0.0])
     0.25
@@ -65,23 +65,13 @@ def margin_constant(gamma: float, v: ArrayLike) -> float:
     return gamma / max(norm, 1.0)
 
 
-def tangent_height(shift: float) -> float:
-    """Return ``ω(s) = max_z g(z)(z - s) = W₀(e^{-1-s})``, attained at ``z = s + 1 + ω(s)``, any real s (`lem-tangent`).
-
-    >>> round(tangent_height(-1.0), 6)
-    0.567143
-    """
-    checks.within("(-inf, inf)", shift=shift)
-    return float(np.real(wrightomega(-1.0 - shift)))
-
-
 def kappa() -> float:
-    """Return ``κ = max_z z/(1 + e^z) = W₀(1/e) ≈ 0.278``, the constant of `thm-norm-growth`.
+    """Return ``κ = max_z z g(z) = W₀(1/e) ≈ 0.278``, attained at ``z = 1 + κ`` (`lem-tangent`).
 
     >>> round(kappa(), 6)
     0.278465
     """
-    return tangent_height(0.0)
+    return float(np.real(wrightomega(-1.0)))
 
 
 def margin_gain(g_value: ArrayLike) -> Array:
@@ -96,7 +86,7 @@ def margin_gain(g_value: ArrayLike) -> Array:
 
 
 def norm_growth(norm: float, alpha: float, g_hat: float) -> float:
-    """Return ``F² + 2ακ + α²Ĝ²``, which ``F_{t+1}²`` cannot exceed (`thm-norm-growth`, second bound).
+    """Return ``F² + 2ακ + α²Ĝ²``, which ``F_{t+1}²`` cannot exceed (`thm-sharp-norm-growth`, second bound).
 
     >>> round(norm_growth(1.0, alpha=2.0, g_hat=0.5), 6)
     3.113858
@@ -107,7 +97,7 @@ def norm_growth(norm: float, alpha: float, g_hat: float) -> float:
 
 
 def norm_growth_sharp(norm: float, alpha: float, g_hat: float) -> float:
-    """Return ``F² + 2αψ(Ĝ) + α²Ĝ²``, which ``F_{t+1}²`` cannot exceed (`thm-norm-growth`, first bound).
+    """Return ``F² + 2αψ(Ĝ) + α²Ĝ²``, which ``F_{t+1}²`` cannot exceed (`thm-sharp-norm-growth`, first bound).
 
     >>> norm_growth_sharp(1.0, alpha=2.0, g_hat=0.5)
     2.0
@@ -116,18 +106,8 @@ def norm_growth_sharp(norm: float, alpha: float, g_hat: float) -> float:
     return norm**2 + 2 * alpha * float(margin_gain(g_hat)) + (alpha * g_hat) ** 2
 
 
-def steps_first_rate(eps: float, alpha: float, c: float, norm0: float = 0.0) -> int:
-    """Return the least whole ``T ≥ 2κ/(αc²ε²) + 1/(c²ε) + 2F_0/(αcε)``: then mean ``Ĝ ≤ ε`` (`thm-first-rate`).
-
-    >>> steps_first_rate(eps=0.1, alpha=1.0, c=0.5)
-    263
-    """
-    _check(alpha, c, eps=eps, norm0=norm0)
-    return _whole_steps((2 * kappa(), alpha * c**2 * eps**2), (1, c**2 * eps), (2 * norm0, alpha * c * eps))
-
-
 def steps_homework(eps: float, alpha: float, c: float, norm0: float = 0.0) -> int:
-    """Return the least whole ``T ≥ (2+α)/(αc²ε²) + 2F_0/(αcε)``: by the homework's norm bound (after `thm-first-rate`).
+    """Return the least whole ``T ≥ (2+α)/(αc²ε²) + 2F_0/(αcε)``: then mean ``Ĝ ≤ ε`` (`thm-small-gradient`).
 
     >>> steps_homework(eps=0.1, alpha=1.0, c=0.5)
     1200
@@ -151,15 +131,15 @@ def _log_odds(value: float) -> float:
     return max(0.0, math.log1p(-value) - math.log(value)) if value < 1 else 0.0
 
 
-def first_rate(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
-    """Return ``(Q + √(Q² + 2αc²κT))/(αc²T)`` with ``Q = α/2 + cF_0``: it bounds mean ``Ĝ`` (`thm-first-rate`).
+def rate_homework(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
+    """Return the ``G`` with ``T = (2+α)/(αc²G²) + 2F_0/(αcG)``: it bounds mean ``Ĝ`` (`thm-small-gradient`).
 
-    >>> first_rate(263, alpha=1.0, c=0.5) <= 0.1 <= first_rate(262, alpha=1.0, c=0.5)
-    True
+    >>> rate_homework(1200, alpha=1.0, c=0.5)
+    0.1
     """
     _check(alpha, c, steps=steps, norm0=norm0)
-    q = alpha / 2 + c * norm0
-    return (q + math.sqrt(q**2 + 2 * alpha * c**2 * kappa() * steps)) / (alpha * c**2 * steps)
+    start = c * norm0
+    return (start + math.sqrt(start**2 + alpha * c**2 * steps * (2 + alpha))) / (alpha * c**2 * steps)
 
 
 def fast_rate(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
@@ -212,7 +192,7 @@ def loss_target(eps: float, n: int) -> float:
 
 
 def loss_target_simple(eps: float, n: int) -> float:
-    """Return ``min{ε/(2 log 2), 1/(2n)}``, for positive ε; never more than `loss_target` (`cor-loss-simple`).
+    """Return ``min{ε/(2 log 2), 1/(2n)}``, for positive ε; never more than `loss_target` (`thm-small-loss`).
 
     >>> loss_target_simple(eps=1.0, n=5)
     0.1

@@ -49,13 +49,13 @@ def gaussian_dimension(n: int, p: float, delta: float) -> float:
 
 
 def gaussian_dimension_simple(n: int, p: float, delta: float) -> float:
-    """Return ``24 p²n² log(2n²/δ)``, or ``48 log(4n/δ)`` if that is larger (`cor-gaussian-simple`).
+    """Return ``(4p²n² + 91) log(2n²/δ)``, never less than `gaussian_dimension` (`thm-gaussian-orthogonal`).
 
     >>> math.ceil(gaussian_dimension_simple(10, 3.0, 0.1))
-    164180
+    28056
     """
     _check(n, p, delta)
-    return float(max(48 * math.log(4 * n / delta), 24 * (p * n) ** 2 * math.log(2 * n**2 / delta)))
+    return float((4 * (p * n) ** 2 + 91) * math.log(2 * n**2 / delta))
 
 
 def gaussian_threshold(n: int, p: float) -> float:
@@ -123,7 +123,7 @@ def weight_ratio_simple(p: float, R: float = 1.0) -> float:
 
 
 def weight_ratio_exact(n: int, p: float, R: float = 1.0) -> float:
-    """Return ``(R² - μ)/(1 - (2n-3)μ)``, ``μ = 1/(pR²n)``: the largest ``max s_i/s_j`` (`thm-near-uniform`).
+    """Return ``(R² - μ)/(1 - (2n-3)μ)``, ``μ = 1/(pR²n)``: the largest ``max s_i/s_j`` (`thm-exact-ratio`).
     For pR² > 2 - 3/n.
 
     >>> round(weight_ratio_exact(3, 3.0), 6)
@@ -132,18 +132,6 @@ def weight_ratio_exact(n: int, p: float, R: float = 1.0) -> float:
     _check(n)
     mu = 1 / (n * _pR2(p, R, f"({2 - 3 / n}, inf)"))
     return (R**2 - mu) / (1 - (2 * n - 3) * mu)
-
-
-def angle_cosine_from_ratio(p: float, R: float, ratio: float) -> float:
-    """Return ``√((1-θ)/(1+θ)) · 2√τ/(1+τ)``, a lower bound on ``cos∠(w_MM, Σ y_i x_i)`` (`cor-angle`).
-    Here ``τ = max s_i/s_j`` is ``ratio``, at least 1, and ``θ = 1/(pR²)``, pR² ≥ 2.
-
-    >>> round(angle_cosine_from_ratio(2.0, 1.0, ratio=3.0), 6)
-    0.5
-    """
-    theta = 1 / _pR2(p, R, "[2, inf)")
-    checks.within("[1, inf)", ratio=ratio)
-    return math.sqrt((1 - theta) / (1 + theta)) * 2 * math.sqrt(ratio) / (1 + ratio)
 
 
 def angle_cosine(p: float, R: float = 1.0) -> float:

@@ -45,17 +45,18 @@ def example() -> Example:
     return Example(X, y, a, rng.standard_normal((m, d)) / np.sqrt(d), gamma, c)
 
 
+def kink_quotient(gamma: float, delta: float) -> float:
+    """Return ``‖∇L̂(W⁺) - ∇L̂(W⁻)‖ / ‖W⁺ - W⁻‖`` for ``W^± = ±δ`` and one sample ``x = y = 1``, one neuron ``a = 1``."""
+    plus, minus = (network.loss_gradient([[1.0]], [1.0], [[w]], [1.0], gamma) for w in (delta, -delta))
+    return float(np.linalg.norm(plus - minus)) / (2 * delta)
+
+
 def kink() -> Figure:
-    """Draw ``‖∇L̂(W⁺) - ∇L̂(W⁻)‖ / ‖W⁺ - W⁻‖`` for ``W^± = ±δ`` and one sample ``x = y = 1``, ``m = 1``."""
+    """Draw `kink_quotient` against ``δ``."""
     deltas = np.logspace(-6, 0, 13)
-
-    def quotient(gamma: float, delta: float) -> float:
-        plus, minus = (network.loss_gradient([[1.0]], [1.0], [[w]], [1.0], gamma) for w in (delta, -delta))
-        return float(np.linalg.norm(plus - minus)) / (2 * delta)
-
     with figure(height=3.4) as (fig, (axes,)):
         for k, gamma in enumerate((0.05, 0.5, 0.9, 1.0)):
-            axes.loglog(deltas, [quotient(gamma, t) for t in deltas], label=rf"$\gamma={gamma}$", **curve(k))
+            axes.loglog(deltas, [kink_quotient(gamma, t) for t in deltas], label=rf"$\gamma={gamma}$", **curve(k))
         axes.axhline(bounds.smoothness_constant(), label=r"$1/4$", **curve(4) | {"marker": ""})
         axes.set_xlabel(r"distance $\delta$ of $W^{+}$ and $W^{-}$ to the kink")
         axes.set_ylabel(r"$\|\nabla\hat L(W^{+})-\nabla\hat L(W^{-})\|_F\,/\,\|W^{+}-W^{-}\|_F$")
@@ -64,25 +65,18 @@ def kink() -> Figure:
 
 
 def run() -> Figure:
-    """Draw ``Ĝ`` and ``L̂`` along two runs on `example`, a panel for each step size, with both rates."""
+    """Draw the mean of ``Ĝ`` over the first T iterates on `example`, a panel a step size, with its two bounds."""
     e, steps = example(), 10_000
     counts, sparse = (np.unique(np.logspace(0, np.log10(steps), k).astype(int)) for k in (200, 9))
-    with figure(columns=2, height=3.9, sharex=True, sharey=True) as (fig, panels):
+    with figure(columns=2, height=3.4, sharex=True, sharey=True) as (fig, panels):
         for axes, alpha in zip(panels, (1.0, 100.0)):
             path = network.gradient_descent(e.X, e.y, e.W0, e.a, e.gamma, alpha, steps - 1)
-            measured = {
-                r"$\hat G(W^{(t)})$": path.G[counts - 1],
-                r"$\hat L(W^{(t)})$": path.L[counts - 1],
-                r"mean of $\hat G$": np.cumsum(path.G)[counts - 1] / counts,
-            }
-            for k, (label, values) in enumerate(measured.items()):
-                axes.loglog(counts, values, label=label, markevery=25, markersize=4, **curve(k))
-            first = [min(1.0, bounds.first_rate(T, alpha, e.c, path.F[0])) for T in sparse]
-            axes.loglog(sparse, first, label="first rate", **curve(3))
-            fast = [bounds.fast_rate(T, alpha, e.c, path.F[0]) for T in sparse]
-            axes.loglog(sparse, fast, label="fast rate", **curve(4))
-            axes.set(title=rf"$\alpha={alpha:g}$", xlabel=r"number of iterates $T=t+1$")
-        panels[0].set_ylim(1e-6, 3)
+            mean = np.cumsum(path.G)[counts - 1] / counts
+            axes.loglog(counts, mean, label=r"mean of $\hat G$, measured", markevery=25, **curve(0))
+            for k, (rate, label) in enumerate(((bounds.fast_rate, "fast rate"), (bounds.rate_homework, "homework"))):
+                bound = [min(1.0, rate(T, alpha, e.c, path.F[0])) for T in sparse]
+                axes.loglog(sparse, bound, label=label, **curve(k + 1))
+            axes.set(title=rf"$\alpha={alpha:g}$", xlabel="number of iterates $T$")
         shared_legend(fig)
     return fig
 
@@ -116,8 +110,8 @@ def hitting_times() -> Figure:
             axes.loglog(eps, times, label="measured", **curve(0))
             fast = [bounds.steps_fast_rate(target, alpha, e.c, norm0) for target in eps]
             axes.loglog(eps, fast, label="fast rate", **curve(1))
-            first = [bounds.steps_first_rate(target, alpha, e.c, norm0) for target in eps]
-            axes.loglog(eps, first, label="first rate", **curve(2))
+            homework = [bounds.steps_homework(target, alpha, e.c, norm0) for target in eps]
+            axes.loglog(eps, homework, label="homework", **curve(2))
             axes.set(title=rf"$\alpha={alpha:g}$", xlabel=r"target $\varepsilon$", ylabel=r"steps $T$")
             axes.label_outer()
         shared_legend(fig)

@@ -24,7 +24,7 @@ def _draw(n: int, m: int, d: int, rng: np.random.Generator) -> tuple[Array, Arra
 def spectra() -> Figure:
     """Singular values of ``W⁽ᵗ⁾`` over the largest, before and after the first steps of gradient descent.
 
-    The data are nearly orthogonal and the initialisation is small, as in `cor-one-step`.
+    The data are nearly orthogonal and the initialisation is small, as in `thm-one-step`.
     """
     n, m, d = 12, 150, 300
     X, y, W0, a = _draw(n, m, d, np.random.default_rng(0))

@@ -12,10 +12,13 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from ..checks import Array
 from ..mnist.configuration import plotted_steps
+from ..mnist.data import PIXELS
 from ..mnist.recording import Recording
+from ..rank import expected_stable_rank
 from .style import band, figure, shared_legend
 
 
@@ -53,6 +56,23 @@ def relative_rank(recording: Recording, sigma: float, step: int) -> Array:
     return at(recording, sigma, step) / at(recording, sigma, 0)
 
 
+def prediction(recording: Recording, sigmas: ArrayLike) -> Array:
+    r"""Return what the relative stable rank at T should be if all scales learn the same (the book's @eq-prediction).
+
+    To Gaussian weights of standard deviation :math:`\sigma` is added what was learned at the smallest recorded scale:
+    a matrix of norm :math:`\ell` and squared Frobenius norm :math:`E`, medians over the seeds. If it is mostly of rank
+    one, the sum has, for large m and d, the norm of Benaych-Georges and Nadakuditi (2012).
+    """
+    sigma, (m, d) = np.asarray(sigmas, dtype=float), (recording.configuration["width"], PIXELS)
+    smallest, last = scales(recording)[0], recording.configuration["steps"]
+    start, end = (at(recording, smallest, step, "norm") for step in (0, last))
+    learned, largest = np.nanmedian(end**2 - start**2), np.nanmedian(at(recording, smallest, last, "spectral_norm"))
+    noise = sigma * (np.sqrt(m) + np.sqrt(d))
+    spiked = np.sqrt((largest**2 + m * sigma**2) * (largest**2 + d * sigma**2)) / largest
+    norm = np.where(largest > sigma * (m * d) ** 0.25, spiked, noise)
+    return np.asarray((learned + m * d * sigma**2) / norm**2 / expected_stable_rank(m, d))
+
+
 def stable_rank_figure(recording: Recording) -> Figure:
     """Draw what Problem 3.3 asks for: relative stable rank against sigma, a curve for each time (@fig-mnist-rank)."""
     sigmas = np.array(scales(recording))
@@ -64,6 +84,9 @@ def stable_rank_figure(recording: Recording) -> Figure:
             lost = np.isnan(ranks).any(0) & ~np.isnan(middle)
             if lost.any():
                 axes.plot(sigmas[lost], middle[lost], "x", color="black", markersize=9)
+        fine = np.geomspace(sigmas[0], sigmas[-1], 200)
+        predicted = prediction(recording, fine)
+        axes.plot(fine, predicted, color="black", linewidth=1, linestyle=(0, (4, 2)), label="$T$, predicted")
         axes.set(xlim=(sigmas[0] / 1.5, 1.5 * sigmas[-1]), xscale="log", yscale="log")
         axes.set_xlabel(r"initial standard deviation $\sigma$")
         axes.set_ylabel(r"StableRank$(W^{(t)})$ / StableRank$(W^{(0)})$")

@@ -139,10 +139,7 @@ class Stack:
         self.first = W.new_zeros(len(members), width, padded(1 + PIXELS))
         self.first[:, :, 0], self.first[:, :, 1 : 1 + PIXELS] = b, W[:, :, pixels]
         self.V, self.c, self.alpha = V, c, W.new_tensor([member.alpha for member in members])
-<<<<<<< HEAD
         self.start = self.first.clone()
-=======
->>>>>>> main
 
     def __len__(self) -> int:
         return len(self.first)
@@ -154,13 +151,9 @@ class Stack:
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with these networks only."""
         if len(rows) < len(self):
-<<<<<<< HEAD
             self.first, self.V, self.c, self.alpha, self.start = (
                 part[rows] for part in (*self.parameters(), self.alpha, self.start)
             )
-=======
-            self.first, self.V, self.c, self.alpha = (part[rows] for part in (*self.parameters(), self.alpha))
->>>>>>> main
 
     def spectra(self, threads: Threads, of_change: bool = False) -> Tensor:
         """Return the singular values of every W, or of its change, in float64, largest first, shape (K, m).

@@ -32,17 +32,11 @@ class Run:
 
     Entry ``t`` of every array is measured at the weights *after* ``t`` updates: ``loss``, the cross-entropy averaged
     over the training set, in nats; ``train_error``, the fraction of training images for which another class has a
-<<<<<<< HEAD
     larger logit than the label's; of ``W``, all 784 columns without the bias, ``stable_rank``, the squared ``norm``
     ``||W||_F`` over the squared ``spectral_norm`` ``||W||_2``; of ``W - W^(0)``, where asked for and otherwise nan, the
     norm ``change`` and the stable rank ``rank_of_change``, nan at the start. ``singular_values`` has those of ``W``,
     shape (m,), largest first, at the steps asked for; ``test_error`` is the fraction of test images misclassified after
     the last step.
-=======
-    larger logit than the label's; and ``stable_rank``, ``||W||_F^2 / ||W||_2^2`` of all 784 columns, without the bias.
-    ``singular_values`` has those of ``W``, shape (m,), largest first, at the steps asked for. ``test_error`` is the
-    fraction of test images misclassified after the last step.
->>>>>>> main
 
     If the loss or the stable rank was not finite at a step, the arrays end just before this first one, which is
     ``diverged_at``, otherwise None; then ``test_error`` is nan.
@@ -109,7 +103,6 @@ def train(member: Member, data: MNIST, steps: int, *, gamma: float, width: int) 
     """Train one network in float64 and measure it at every step, as `trainer.train` does. Nothing is checked."""
     model = network(initial_weights(member.sigma, member.seed, width), gamma)
     images, labels, test_images, test_labels = images_and_labels(data)
-<<<<<<< HEAD
     W = model.get_parameter("0.weight").detach()
     start, spectra, measured = W.clone(), {}, np.empty((len(MEASURED), steps + 1))
     for step, (loss, logits) in zip(range(steps + 1), descend(model, images, labels, member.alpha)):
@@ -118,14 +111,6 @@ def train(member: Member, data: MNIST, steps: int, *, gamma: float, width: int) 
         rank, change_rank = (np.square(s / (s[0] or np.nan)).sum() for s in (spectra[step], changes))
         norm, change = (np.linalg.norm(s) for s in (spectra[step], changes))
         measured[:, step] = loss, error, rank, norm, spectra[step][0], change, change_rank
-=======
-    spectra: dict[int, np.ndarray] = {}
-    loss, error, rank = np.empty((3, steps + 1))
-    for step, (loss[step], logits) in zip(range(steps + 1), descend(model, images, labels, member.alpha)):
-        spectra[step] = torch.linalg.svdvals(model.get_parameter("0.weight").detach()).numpy()
-        error[step] = (logits.argmax(1) != labels).double().mean()
-        rank[step] = np.square(spectra[step] / spectra[step][0]).sum()
->>>>>>> main
     test_error = float((model(test_images).argmax(1) != test_labels).double().mean())
     return Run(
         member=member,

@@ -58,14 +58,9 @@ def train(
 
     There are ``steps`` ≥ 1 updates, but a member stops at the first step at which its training error is below the
     fraction ``stop_below``. The slope ``gamma`` of the leaky ReLU, in (0, 1], is its derivative at 0 too. All singular
-<<<<<<< HEAD
     values of W are kept at the steps ``spectra_at``; if there are any, the change of W is measured at every step. On
     CUDA ``tf32`` allows TensorFloat-32 products (ten bits of mantissa). ``progress`` is called with the step after each
     one. The ``switches`` are `Engine`'s.
-=======
-    values of W are kept at the steps ``spectra_at``. On CUDA ``tf32`` allows TensorFloat-32 products (ten bits of
-    mantissa). ``progress`` is called with the step after each one. The ``switches`` are `Engine`'s.
->>>>>>> main
 
     `ValueError` if there are no members, or a number is out of its range.
     """
@@ -73,11 +68,7 @@ def train(
         raise ValueError("no members to train")
     checks.whole(1, steps=steps, width=width)
     checks.within("(0, 1]", gamma=gamma)
-<<<<<<< HEAD
-    checks.numbers_within("(0, inf)", alpha=[member.alpha for member in members])
-=======
     checks.numbers_within("(0, inf)", "alpha", [member.alpha for member in members])
->>>>>>> main
     torch.backends.cuda.matmul.allow_tf32 = tf32
     engine, pixels = Engine(**switches), pixel_order(data.train_images)
     training = Images(data.train_images, data.train_labels, pixels, engine)
@@ -96,10 +87,7 @@ def train(
         while stack:
             batch.start(backward=step < steps)
             spectra = stack.spectra(threads)
-<<<<<<< HEAD
             changes = stack.spectra(threads, of_change=True) if spectra_at else torch.full_like(spectra, np.nan)
-=======
->>>>>>> main
             loss, error = batch.result()
             going = log.append(step, loss, error, spectra, changes, test_errors)
             if progress is not None:
@@ -123,16 +111,11 @@ class Log:
         self.members, self.steps, self.spectra_at = members, steps, spectra_at
         self.stop_below = -np.inf if stop_below is None else stop_below
         self.active = np.arange(len(members))
-<<<<<<< HEAD
         self.measured = np.empty((len(members), len(MEASURED), steps + 1))
-=======
-        self.measured = np.empty((len(members), 3, steps + 1))
->>>>>>> main
         self.singular_values: list[dict[int, np.ndarray]] = [{} for _ in members]
         self.runs: dict[int, Run] = {}
 
     def append(
-<<<<<<< HEAD
         self,
         step: int,
         losses: Tensor,
@@ -147,14 +130,6 @@ class Log:
         columns = losses, errors, ranks, norms, spectra[:, 0], change_norms, change_ranks
         measured = torch.stack(columns, 1).cpu().numpy()
         finite = np.isfinite(measured[:, :3]).all(1)
-=======
-        self, step: int, losses: Tensor, errors: Tensor, spectra: Tensor, test_errors: Callable[[], Tensor]
-    ) -> list[int]:
-        """Note what was measured at a step; return the stack's rows of those that go on."""
-        ranks = (spectra / spectra[:, :1]).square().sum(1)
-        measured = torch.stack((losses, errors, ranks), 1).cpu().numpy()
-        finite = np.isfinite(measured).all(1)
->>>>>>> main
         done = finite & ((step == self.steps) | (measured[:, 1] < self.stop_below))
         self.measured[self.active, :, step] = measured
         if step in self.spectra_at:
@@ -163,7 +138,6 @@ class Log:
         tested = test_errors().tolist() if done.any() else []
         for row in np.flatnonzero(done | ~finite):
             k, end = self.active[row], step + int(done[row])
-<<<<<<< HEAD
             self.runs[k] = Run(
                 member=self.members[k],
                 step=np.arange(end),
@@ -172,11 +146,6 @@ class Log:
                 test_error=tested[row] if done[row] else np.nan,
                 diverged_at=None if done[row] else step,
             )
-=======
-            loss, error, rank = self.measured[k, :, :end]
-            last = (tested[row], None) if done[row] else (np.nan, step)
-            self.runs[k] = Run(self.members[k], np.arange(end), loss, error, rank, self.singular_values[k], *last)
->>>>>>> main
         going = np.flatnonzero(finite & ~done)
         self.active = self.active[going]
         return going.tolist()

@@ -127,11 +127,7 @@ class Autograd(Worker):
             total.zero_()
         for rows, x in self.chunks:
             hidden = leaky_relu(first.flatten(0, 1)[:, : x.shape[1]] @ x.T, stack.gamma)
-<<<<<<< HEAD
-            logits = torch.baddbmm(c[:, :, None], V, hidden.unflatten(0, first.shape[:2]))
-=======
             logits = torch.baddbmm(c[:, :, None], V, hidden.view(*first.shape[:2], len(x)))
->>>>>>> main
             labels = self.batch.images.labels[rows].expand(len(stack), -1)
             loss = cross_entropy(logits, labels, reduction="sum")
             for total, part in zip(self.gradients, torch.autograd.grad(loss, parameters)):

@@ -4,12 +4,8 @@ A search tries to violate its inequality, by random starts followed by local asc
 ``attained/bound`` that it can, both sides written so that the theorem says ``attained ≤ bound`` with ``bound > 0``. So
 1 is equality, a value well below 1 says that no tight case was found, and more than ``1 + ROUNDING`` would be a
 violation. There is a file of searches for each Problem, and each is called by the label of its theorem:
-``quotient("thm-fast-rate")``. Two theorems have a second search, whose label has a suffix:
-
-``thm-margin-direction:optimal``
-    Looks for another direction that beats the constant; the first one, for weights at which the constant fails.
-``thm-norm-growth:sharp``
-    Is for the first of the theorem's bounds, which depends on ``Ĝ``; the one without a suffix, for the second.
+``quotient("thm-fast-rate")``. ``thm-sharp-norm-growth`` has a second search, ``thm-sharp-norm-growth:kappa``, for the
+second of its bounds.
 """
 
 from . import problem_1, problem_2, problem_3

@@ -48,7 +48,7 @@ def margin_direction(rng: Generator) -> Instance:
     return lambda p: c / _lowest(X, y, lambda x: p.reshape(V.shape), a, gamma, V), V.size
 
 
-@search("thm-margin-direction:optimal", starts=12, rounds=200)
+@search("thm-optimal-direction", starts=12, rounds=200)
 def margin_direction_optimal(rng: Generator) -> Instance:
     """Search for a ``V`` of norm 1 that beats ``c*`` against the adversary of the proof (``w_j = -x_i``)."""
     X, y, _, a, gamma = _problem(rng)
@@ -78,20 +78,19 @@ def progress(rng: Generator) -> Instance:
     """Search for ``H_{t+1} - H_t < cα Ĝ(W^{(t)})``."""
 
     def quotient(run: network.Trajectory, alpha: float, c: float) -> float:
-        assert run.H is not None
         gain = run.H[1] - run.H[0]  # a difference: trust it only where rounding of H cannot matter
         return alpha * c * run.G[0] / gain if gain > 1e-5 * run.F[0] else -np.inf
 
     return _one_step(rng, quotient)
 
 
-@search("thm-norm-growth", starts=15, rounds=300)
+@search("thm-sharp-norm-growth:kappa", starts=15, rounds=300)
 def norm_growth(rng: Generator) -> Instance:
     """Search for ``F_{t+1}² - F_t² > 2ακ + α² Ĝ²``."""
     return _one_step(rng, lambda run, alpha, c: np.diff(run.F**2)[0] / bounds.norm_growth(0.0, alpha, run.G[0]))
 
 
-@search("thm-norm-growth:sharp", starts=15, rounds=300)
+@search("thm-sharp-norm-growth", starts=15, rounds=300)
 def norm_growth_sharp(rng: Generator) -> Instance:
     """Search for ``F_{t+1}² - F_t² > 2α ψ(Ĝ) + α² Ĝ²``, among weights where the right side is positive."""
 
@@ -113,12 +112,6 @@ def _run(rng: Generator, quotient_of: Callable[[network.Trajectory, float, float
         return quotient_of(network.gradient_descent(X, y, W0, a, gamma, alpha, steps - 1), alpha, c, steps)
 
     return quotient, a.size * X.shape[1] + 1
-
-
-@search("thm-first-rate", starts=14, rounds=25)
-def first_rate(rng: Generator) -> Instance:
-    """Search for a run whose mean ``Ĝ`` exceeds `bounds.first_rate`."""
-    return _run(rng, lambda run, alpha, c, steps: run.G.mean() / bounds.first_rate(steps, alpha, c, run.F[0]))
 
 
 @search("thm-fast-rate", starts=14, rounds=25)
@@ -163,7 +156,7 @@ def loss(rng: Generator) -> Instance:
     return _margins(rng, bounds.loss_bound, most=0.999)
 
 
-@search("cor-loss-simple", starts=12, rounds=300)
+@search("thm-small-loss", starts=12, rounds=300)
 def loss_simple(rng: Generator) -> Instance:
     """Search for margins with ``Ĝ ≤ 1/(2n)`` and ``L̂ > 2 log 2 · Ĝ``."""
     return _margins(rng, lambda mean, n: 2 * np.log(2) * mean, most=0.5)

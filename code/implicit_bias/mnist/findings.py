@@ -1,0 +1,84 @@
+r"""What the book finds in the recorded sweep: a learned part, a floor, and a prediction from both.
+
+In every function ``sweep`` is the recorded sweep, ``sigma`` one of its scales and ``step`` a step. What is returned for
+each seed is an array in the order of the seeds, nan where the run had diverged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..checks import Array
+from ..figures.runs import at, over_seeds, prediction, relative_rank, scales
+from .recording import Recording
+from .tables import first_step
+
+
+def small(sweep: Recording, value: Callable[[Recording, float, int], Array], step: int | None = None) -> Array:
+    """Return ``value(sweep, sigma, step)`` of every seed at every ``sigma`` up to 0.02; by default at the last step."""
+    last = sweep.configuration["steps"] if step is None else step
+    return np.concatenate([value(sweep, sigma, last) for sigma in scales(sweep) if sigma <= 0.02])
+
+
+def norm(sweep: Recording, sigma: float, step: int) -> Array:
+    """Return ``‖W^{(t)}‖_F`` for each seed."""
+    return at(sweep, sigma, step, "norm")
+
+
+def spectral_norm(sweep: Recording, sigma: float, step: int) -> Array:
+    """Return ``s_1 = ‖W^{(t)}‖_2`` for each seed."""
+    return at(sweep, sigma, step, "spectral_norm")
+
+
+def learned_part(sweep: Recording, sigma: float, step: int) -> Array:
+    """Return ``(‖W^{(t)}‖_F² - ‖W^{(0)}‖_F²)/s_1²`` for each seed; with `floor` it adds up to the stable rank."""
+    gain = norm(sweep, sigma, step) ** 2 - norm(sweep, sigma, 0) ** 2
+    return np.asarray(gain / spectral_norm(sweep, sigma, step) ** 2)
+
+
+def floor(sweep: Recording, sigma: float, step: int) -> Array:
+    """Return ``‖W^{(0)}‖_F²/s_1²``, with ``s_1`` at the step, for each seed."""
+    return np.asarray((norm(sweep, sigma, 0) / spectral_norm(sweep, sigma, step)) ** 2)
+
+
+def miss(sweep: Recording, sigma: float) -> float:
+    """Return the largest relative distance, over the seeds, of the ratio at T from its `prediction`."""
+    measured = relative_rank(sweep, sigma, sweep.configuration["steps"])
+    return float(np.nanmax(np.abs(measured / prediction(sweep, [sigma]) - 1)))
+
+
+def relative_change(sweep: Recording, sigma: float, step: int) -> Array:
+    """Return ``‖W^{(t)} - W^{(0)}‖_F/‖W^{(0)}‖_F`` for each seed."""
+    return np.asarray(at(sweep, sigma, step, "change") / norm(sweep, sigma, 0))
+
+
+def rank_of_change(sweep: Recording, sigma: float, step: int) -> Array:
+    """Return ``StableRank(W^{(t)} - W^{(0)})`` for each seed, ``t ≥ 1``."""
+    return at(sweep, sigma, step, "rank_of_change")
+
+
+def steepest_fall(sweep: Recording, sigma: float) -> Array:
+    """Return the largest ``√(StableRank(W^{(t)})/StableRank(W^{(t+1)}))`` for each seed."""
+
+    def largest(run: dict[str, list[float]]) -> float:
+        ranks = np.array(run["stable_rank"])
+        return float(np.sqrt(ranks[:-1] / ranks[1:]).max())
+
+    return over_seeds(sweep, sigma, largest)
+
+
+def delay(sweep: Recording, sigma: float, smaller: float, below: float) -> Array:
+    """Return how many steps later, for each seed, the loss is first below a value at a smaller scale."""
+    return np.asarray(first_step(sweep, smaller, "loss", below) - first_step(sweep, sigma, "loss", below))
+
+
+def largest_burst(sweep: Recording, sigma: float) -> Array:
+    """Return by how much, in nats and for each seed, the loss is at most above its running minimum."""
+
+    def burst(run: dict[str, list[float]]) -> float:
+        loss = np.array(run["loss"])
+        return float((loss - np.minimum.accumulate(loss)).max())
+
+    return over_seeds(sweep, sigma, burst)
