@@ -88,10 +88,6 @@ def _figures(chosen: argparse.Namespace) -> None:
     The stable rank against sigma, the training curves and the singular values.
     """
     recorded = load(chosen.recording, "sweep")
-    for run in recorded.runs:
-        if run["diverged_at"] == 0:
-            which = f"sigma = {run['sigma']:g} and seed {run['seed']}"
-            raise RecordingError(f"{chosen.recording}: no figures, since the run with {which} diverged at once")
     try:
         chosen.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -132,7 +128,7 @@ def _recorded(chosen: argparse.Namespace, book: Configuration | Search) -> Recor
     given = _given(chosen, type(book)) | {"seeds": tuple(range(chosen.seeds))}
     configuration, workers = replace(book, **given), Workers(**_given(chosen, Workers))
     _check_place(chosen.out)
-    return record(configuration, load_mnist(chosen.mnist_root), chosen.out, workers, chosen.tf32)
+    return record(configuration, load_mnist(chosen.mnist_root), chosen.out, workers)
 
 
 def _given(chosen: argparse.Namespace, kind: type[Configuration | Search | Workers]) -> dict[str, Any]:
@@ -156,7 +152,6 @@ _OPTIONS: dict[str, tuple[Any, str]] = {
     "target": (float, "training error to fall below"),
     "seeds": (int, "number of seeds of the initial weights: 0, 1, ..."),
     "steps": (int, "number of gradient descent steps, of a search the limit on it; at least 10"),
-    "tf32": (bool, "on CUDA, multiply in TensorFloat-32: faster, ten bits of mantissa"),
     "recording": (Path, "recorded sweep"),
     "results": (Path, "folder of the recordings"),
     "repetitions": (int, "how often each variant is measured"),
@@ -175,7 +170,7 @@ _WORKERS = {field.name: field.default for field in fields(Workers) if field.name
 def _as_in(book: Configuration | Search, out: str) -> dict[str, Any]:
     """Return the options of a sweep or a search, with what the book does by default."""
     own = {name: value for name, value in vars(book).items() if name in _OPTIONS} | {"seeds": len(book.seeds)}
-    return own | {"out": Path(out), "tf32": False, "group_size": None} | _WORKERS
+    return own | {"out": Path(out), "group_size": None} | _WORKERS
 
 
 _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], dict[str, Any]]] = {  # with the options' defaults
@@ -207,6 +202,6 @@ def _parser() -> _Parser:
             several = isinstance(default, tuple)
             if default is not None:
                 meaning += f" (default: {' '.join(map(str, default)) if several else default})"
-            how = {"action": "store_true"} if kind is bool else {"type": kind, "nargs": "+" if several else None}
-            command.add_argument(f"--{option.replace('_', '-')}", default=default, help=meaning, **how)
+            flag, nargs = f"--{option.replace('_', '-')}", "+" if several else None
+            command.add_argument(flag, type=kind, nargs=nargs, default=default, help=meaning)
     return parser
