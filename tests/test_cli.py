@@ -48,30 +48,17 @@ def fails(capsys):
     "words, message",
     [
         ("sweep --sigmas 0", "sigma = 0.0: a number in [1e-30, 1e9] is needed"),
-        ("sweep --sigmas -1", "sigma = -1"),
-        ("sweep --sigmas 0.2 inf", "sigma = inf"),
         ("sweep --sigmas much", "--sigmas: invalid float value: 'much'"),
         ("sweep --sigmas", "--sigmas"),
-        ("sweep --sigmas 0.2 0.2", "0.2 is given twice"),
-        ("sweep --alpha nan", "alpha = nan"),
-        ("sweep --steps 9", "steps = 9"),
         ("sweep --steps 10.5", "--steps: invalid int value: '10.5'"),
         (f"sweep --steps 1{400 * '0'}", "int too large"),
         ("sweep --seeds 0", "seeds = 0"),
         ("sweep --seeds 1000000000000", "seeds = 1000000000000: a number in [1, 10000] is needed"),
-        ("sweep --device abacus", "device = 'abacus': not available"),
         ("sweep --device cuda:99", "device = 'cuda:99': not available on this machine"),
-        ("sweep --threads 0", "threads = 0"),
-        ("sweep --threads 100000", "threads = 100000"),
         ("sweep --jobs 100000", "jobs = 100000"),
-        ("sweep --group-size 0", "group_size = 0"),
         ("sweep --address inproc://1", "address = 'inproc://1'"),
-        ("sweep --address tcp://there:door", "address = 'tcp://there:door'"),
-        ("sweep --address tcp://there:65536", "address = 'tcp://there:65536'"),
         ("sweep --mystery", "--mystery"),
-        ("search-step-size --sigma 0", "sigma = 0"),
         ("search-step-size --alphas 1 -1", "alpha = -1"),
-        ("search-step-size --alphas 1 1", "given twice"),
         ("search-step-size --target 1", "target = 1"),
         ("experiment --results nowhere", "--results: nowhere is not a folder"),
         ("benchmark --repetitions 0", "repetitions = 0"),
@@ -194,8 +181,9 @@ def test_figures_are_drawn_as_pdf_and_svg(recorded, tmp_path, capsys, monkeypatc
     assert sorted(capsys.readouterr().out.split()) == [str(path) for path in drawn]
 
 
-def test_figures_on_a_full_disk_are_one_line_and_no_half_file(fails, recorded, tmp_path):
+def test_figures_in_no_folder_or_on_a_full_disk_are_one_line_and_no_half_file(fails, recorded, tmp_path):
     """A limit on the size of a file stands in for the disk."""
+    assert "cannot be made a folder" in fails(2, "figures", "--recording", recorded, "--out", recorded)
     handler, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
@@ -208,16 +196,9 @@ def test_figures_on_a_full_disk_are_one_line_and_no_half_file(fails, recorded, t
 
 
 def test_figures_of_a_bad_recording_are_refused(fails, recorded, tmp_path):
-    assert "there is no such recording" in fails(1, "figures", "--recording", tmp_path / "x.json")
-    (tmp_path / "x.json").write_text("{")
-    assert "damaged" in fails(1, "figures", "--recording", tmp_path / "x.json")
-    assert "cannot be made a folder" in fails(2, "figures", "--recording", recorded, "--out", recorded)
-    found = recording.load(recorded)
-    found.runs[1] |= {"diverged_at": 0, "loss": [], "train_error": [], "stable_rank": [], "singular_values": {}}
-    recording.save(found, recorded)
-    line = fails(1, "figures", "--recording", recorded, "--out", tmp_path / "figures")
-    assert "sigma = 0.02 and seed 1 diverged at once" in line
-    assert not (tmp_path / "figures").exists()
+    assert "x.json: cannot be read" in fails(1, "figures", "--recording", tmp_path / "x.json")
+    recorded.write_text("{")
+    assert "damaged" in fails(1, "figures", "--recording", recorded)
 
 
 @pytest.mark.slow

@@ -157,7 +157,7 @@ def test_what_is_made_again_is_what_is_read(results, images):
             dict(searches=(SMALL_SEARCHES[0], replace(SMALL_SEARCHES[1], target=0.1))),
             "stability-0.2.json: stop_below: recorded 0.05, wanted 0.1; target: recorded 0.05, wanted 0.1",
         ),
-        (dict(searches=(replace(SMALL_SEARCHES[0], sigma=3.0),)), "stability-3.json: there is no such recording"),
+        (dict(searches=(replace(SMALL_SEARCHES[0], sigma=3.0),)), "stability-3.json: cannot be read .No such file"),
         (dict(images=synthetic_mnist(100, 1)), "sweep.json: data: recorded"),
     ],
 )
@@ -324,14 +324,6 @@ def test_other_figures_have_a_curve_for_each_sigma(small_sweep):
             expected = np.median(rows / rows[:, :1] if name == "stable_rank" else rows, axis=0)[1:]
             np.testing.assert_allclose(line.get_ydata(), expected)
     assert len(figures.singular_value_figure(small_sweep).axes) == 5
-
-
-def test_diverged_runs_are_drawn_as_such_and_counted(tmp_path, images):
-    sweep = record(replace(SMALL, sigmas=(0.02, 2.0), seeds=(0,), alpha=1e30, width=5), images, tmp_path / "sweep.json")
-    assert all(run["diverged_at"] is not None for run in sweep.runs)
-    assert "diverged" in tables.runs_table(sweep)
-    for draw in (figures.stable_rank_figure, figures.training_figure, figures.singular_value_figure):
-        assert draw(sweep).axes
 
 
 def test_milestones_are_the_times_asked_for():

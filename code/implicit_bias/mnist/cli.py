@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from .. import __version__, checks
 from ..figures import runs as draw
 from . import benchmark, experiment
+from .benchmark import REPETITIONS
 from .configuration import EXPERIMENT, SEARCH, Configuration, Search
 from .data import MNISTError, load_mnist
 from .recording import Recording, RecordingError, check_writable, load, replacing
@@ -37,19 +38,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: workers are ended in order
     try:
         _COMMANDS[chosen.command][0](chosen)
+        return 0
     except (ValueError, OverflowError, MemoryError) as error:
-        return _failed(chosen, error, 2)
+        status, said = 2, str(error)
     except (MNISTError, RecordingError, SweepError) as error:
-        return _failed(chosen, error, 1)
+        status, said = 1, str(error)
     except KeyboardInterrupt:
-        return _failed(chosen, "interrupted; the same command goes on from what is finished", 130)
+        status, said = 130, "interrupted; the same command goes on from what is finished"
     finally:
         signal.signal(signal.SIGTERM, before)
-    return 0
-
-
-def _failed(chosen: argparse.Namespace, error: Exception | str, status: int) -> int:
-    print(f"implicit-bias {chosen.command}: {' '.join(str(error).split())}", file=sys.stderr)
+    print(f"implicit-bias {chosen.command}: {' '.join(said.split())}", file=sys.stderr)
     return status
 
 
@@ -90,10 +88,6 @@ def _figures(chosen: argparse.Namespace) -> None:
     The stable rank against sigma, the training curves and the singular values.
     """
     recorded = load(chosen.recording, "sweep")
-    for run in recorded.runs:
-        if run["diverged_at"] == 0:
-            which = f"sigma = {run['sigma']:g} and seed {run['seed']}"
-            raise RecordingError(f"{chosen.recording}: no figures, since the run with {which} diverged at once")
     try:
         chosen.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -134,7 +128,7 @@ def _recorded(chosen: argparse.Namespace, book: Configuration | Search) -> Recor
     given = _given(chosen, type(book)) | {"seeds": tuple(range(chosen.seeds))}
     configuration, workers = replace(book, **given), Workers(**_given(chosen, Workers))
     _check_place(chosen.out)
-    return record(configuration, load_mnist(chosen.mnist_root), chosen.out, workers, chosen.tf32)
+    return record(configuration, load_mnist(chosen.mnist_root), chosen.out, workers)
 
 
 def _given(chosen: argparse.Namespace, kind: type[Configuration | Search | Workers]) -> dict[str, Any]:
@@ -150,61 +144,41 @@ def _check_place(out: Path) -> None:
         raise ValueError(f"argument --out: {error}") from error
 
 
-_OPTIONS: dict[str, tuple[Any, str, str]] = {  # type, placeholder and meaning
-    "sigmas": (float, "SIGMA", "standard deviations of the initial weights"),
-    "sigma": (float, "SIGMA", "standard deviation of the initial weights"),
-    "alpha": (float, "ALPHA", "step size"),
-    "alphas": (float, "ALPHA", "step sizes to try"),
-    "target": (float, "ERROR", "training error to fall below"),
-    "seeds": (int, "N", "number of seeds of the initial weights: 0 to N-1"),
-    "steps": (int, "T", "number of gradient descent steps, of a search the limit on it; at least 10"),
-    "tf32": (bool, "", "on CUDA, multiply in TensorFloat-32: faster, ten bits of mantissa"),
-    "group-size": (
-        int,
-        "N",
-        "networks trained together (default: as many as fit into 1.2 GB, evenly over the workers)",
-    ),
-    "recording": (Path, "FILE", "recorded sweep"),
-    "results": (Path, "DIR", "folder of the recordings"),
-    "repetitions": (int, "N", "how often each variant is measured"),
-    "out": (Path, "PATH", "recording to write, in place of an older one; or folder for the figures"),
-    "mnist-root": (
-        Path,
-        "DIR",
-        "folder of MNIST/raw/, whose missing files are downloaded (default: MNIST_ROOT or data/)",
-    ),
-    "device": (str, "DEVICE", "torch device, such as cpu, cuda or cuda:1"),
-    "threads": (int, "N", "threads of each worker (default: torch's choice)"),
-    "jobs": (int, "N", "processes of this machine, each with a group at a time"),
-    "address": (
-        str,
-        "ADDRESS",
-        "Dask scheduler whose workers do the work, as tcp://host:8786 (default: this machine does)",
-    ),
+_OPTIONS: dict[str, tuple[Any, str]] = {
+    "sigmas": (float, "standard deviations of the initial weights"),
+    "sigma": (float, "standard deviation of the initial weights"),
+    "alpha": (float, "step size"),
+    "alphas": (float, "step sizes to try"),
+    "target": (float, "training error to fall below"),
+    "seeds": (int, "number of seeds of the initial weights: 0, 1, ..."),
+    "steps": (int, "number of gradient descent steps, of a search the limit on it; at least 10"),
+    "recording": (Path, "recorded sweep"),
+    "results": (Path, "folder of the recordings"),
+    "repetitions": (int, "how often each variant is measured"),
+    "out": (Path, "recording to write, in place of an older one; or folder for the figures"),
+    "mnist_root": (Path, "folder of MNIST/raw/, for missing files too (default: MNIST_ROOT, or data/ of the project)"),
+    "device": (str, "torch device, such as cpu, cuda or cuda:1"),
+    "group_size": (int, "networks trained together (default: as many as fit, evenly over the workers)"),
+    "jobs": (int, "processes of this machine, each with a group at a time"),
+    "address": (str, "Dask scheduler whose workers are used, such as tcp://host:8786 (default: this machine's are)"),
+    "threads": (int, "threads of each worker (default: torch's choice)"),
 }
-_DATA: dict[str, Any] = {"mnist-root": None}
-_WORKERS = {"device": "cpu", "threads": None, "jobs": 1, "address": None} | _DATA
-_GROUPS = {"tf32": False, "group-size": None} | _WORKERS
+_DATA: dict[str, Any] = {"mnist_root": None}
+_WORKERS = {field.name: field.default for field in fields(Workers) if field.name != "group_size"} | _DATA
+
+
+def _as_in(book: Configuration | Search, out: str) -> dict[str, Any]:
+    """Return the options of a sweep or a search, with what the book does by default."""
+    own = {name: value for name, value in vars(book).items() if name in _OPTIONS} | {"seeds": len(book.seeds)}
+    return own | {"out": Path(out), "group_size": None} | _WORKERS
+
 
 _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], dict[str, Any]]] = {  # with the options' defaults
-    "sweep": (
-        _sweep,
-        {"sigmas": EXPERIMENT.sigmas, "alpha": EXPERIMENT.alpha}
-        | {"seeds": len(EXPERIMENT.seeds), "steps": EXPERIMENT.steps, "out": Path("sweep.json")}
-        | _GROUPS,
-    ),
-    "search-step-size": (
-        _search,
-        {"sigma": SEARCH.sigma, "alphas": SEARCH.alphas, "target": SEARCH.target}
-        | {"seeds": len(SEARCH.seeds), "steps": SEARCH.steps, "out": Path("step-size.json")}
-        | _GROUPS,
-    ),
+    "sweep": (_sweep, _as_in(EXPERIMENT, "sweep.json")),
+    "search-step-size": (_search, _as_in(SEARCH, "step-size.json")),
     "figures": (_figures, {"recording": experiment.RESULTS / "sweep.json", "out": Path("figures")}),
     "experiment": (_experiment, {"results": experiment.RESULTS} | _WORKERS),
-    "benchmark": (
-        _benchmark,
-        {"repetitions": benchmark.REPETITIONS, "out": experiment.RESULTS / "benchmark.json"} | _DATA,
-    ),
+    "benchmark": (_benchmark, {"repetitions": REPETITIONS, "out": experiment.RESULTS / "benchmark.json"} | _DATA),
 }
 
 
@@ -216,9 +190,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> _Parser:
-    about = (
-        "The MNIST experiment: two-layer leaky ReLU networks, trained by full-batch gradient descent at several scales."
-    )
+    about = "The MNIST experiment: two-layer leaky ReLU networks, trained by full-batch gradient descent."
     parser = _Parser(prog="implicit-bias", description=about)
     parser.add_argument("--version", action="version", version=f"implicit-bias {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
@@ -226,12 +198,10 @@ def _parser() -> _Parser:
         about = inspect.getdoc(work) or ""
         command = commands.add_parser(name, help=about.partition("\n")[0], description=about)
         for option, default in defaults.items():
-            kind, placeholder, meaning = _OPTIONS[option]
-            shown = " ".join(map(str, default)) if isinstance(default, tuple) else default
-            how: dict[str, Any] = {"default": default, "help": meaning + f" (default: {shown})" * (default is not None)}
-            if kind is bool:
-                how["action"] = "store_true"
-            else:
-                how |= {"type": kind, "metavar": placeholder, "nargs": "+" if isinstance(default, tuple) else None}
-            command.add_argument(f"--{option}", **how)
+            kind, meaning = _OPTIONS[option]
+            several = isinstance(default, tuple)
+            if default is not None:
+                meaning += f" (default: {' '.join(map(str, default)) if several else default})"
+            flag, nargs = f"--{option.replace('_', '-')}", "+" if several else None
+            command.add_argument(flag, type=kind, nargs=nargs, default=default, help=meaning)
     return parser

@@ -155,15 +155,10 @@ def _download(file: Path) -> None:
                 stream.write(content)
             return
         except (OSError, EOFError, zlib.error, HTTPException, RecordingError) as error:
-            why = one_line(error)
+            why = repr(error)
             if isinstance(error, HTTPError):
                 error.close()  # it holds the connection
     raise MNISTError(
         f"{file}: missing, and the download failed ({why}); connect to the network, or copy the four original files to "
         f"{file.parent}, or name another folder that has MNIST/raw/ (--mnist-root, MNIST_ROOT)"
     )
-
-
-def one_line(error: BaseException) -> str:
-    """Return an error's message on one line."""
-    return " ".join(str(error).split()) or type(error).__name__

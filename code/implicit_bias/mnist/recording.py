@@ -158,19 +158,16 @@ def load(
         if not stat.S_ISREG(path.stat().st_mode):
             raise RecordingError(f"{path}: not a file (but a folder, pipe or device)")
         content = json.loads(path.read_text("utf-8"), object_pairs_hook=_without_repetition)
-        if not isinstance(content, dict) or "schema" not in content:
-            raise RecordingError(f"{path}: not a recording (it has no schema version)")
+        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+            raise RecordingError(f"{path}: not a recording of schema version {SCHEMA}")
         stated, found = content.pop("sha256", None), _checksum(content)
-        if (schema := content.pop("schema")) != SCHEMA:
-            raise RecordingError(f"{path}: schema version {schema!r}, but this program reads version {SCHEMA}")
+        del content["schema"]
         if stated != found:
             raise RecordingError(
                 f"{path}: its content does not match its checksum, so it was edited or damaged; "
                 "restore it from version control, or delete it and make it again"
             )
         recording = Recording(**content)
-    except FileNotFoundError as error:
-        raise RecordingError(f"{path}: there is no such recording") from error
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, TypeError, RecursionError) as error:

@@ -32,14 +32,14 @@ from .workers import Workers, compute
 _ONE_GROUP = threading.Lock()  # torch's number of threads belongs to the process
 
 
-def description(configuration: Configuration | Search, tf32: bool = False) -> dict[str, Any]:
-    """Return the configuration as it is recorded."""
-    return asdict(configuration) | _of_a_part(configuration, tf32)
-
-
-def _of_a_part(configuration: Configuration | Search, tf32: bool) -> dict[str, Any]:
-    """Return everything that determines a member's result but sigma, seed and alpha."""
-    return _training(configuration, tf32) | {
+def description(configuration: Configuration | Search) -> dict[str, Any]:
+    """Return everything that determines the result, as it is recorded."""
+    if isinstance(configuration, Search):
+        measured = {"spectra_at": [], "stop_below": configuration.target}
+    else:
+        measured = {"spectra_at": sorted({0, *plotted_steps(configuration.steps)}), "stop_below": None}
+    return (asdict(configuration) | measured) | {
+        "tf32": False,
         "initialisation": "W, b, V, c i.i.d. N(0, sigma^2)",
         "loss": "cross-entropy, mean over the training set",
         "algorithm": "full-batch gradient descent on W, b, V, c",
@@ -50,41 +50,29 @@ def _of_a_part(configuration: Configuration | Search, tf32: bool) -> dict[str, A
     }
 
 
-def _training(configuration: Configuration | Search, tf32: bool) -> dict[str, Any]:
-    """Return what `trainer.train` is asked for, of every member."""
-    what = dict[str, Any](steps=configuration.steps, gamma=configuration.gamma, width=configuration.width, tf32=tf32)
-    if isinstance(configuration, Search):
-        return what | dict(spectra_at=(), stop_below=configuration.target)
-    return what | dict(spectra_at=tuple(sorted({0, *plotted_steps(configuration.steps)})), stop_below=None)
-
-
 def record(
-    configuration: Configuration | Search,
-    data: MNIST,
-    out: str | Path,
-    workers: Workers | None = None,
-    tf32: bool = False,
+    configuration: Configuration | Search, data: MNIST, out: str | Path, workers: Workers | None = None
 ) -> Recording:
     """Train every member that has no part yet, by default in this process, and record at ``out`` what was measured.
 
     The rows are those of `sweep_row` or `search_row`. Parts are kept in the folder ``<out>.parts`` until all are there;
-    those that are not of this configuration, of these data and of ``tf32`` (whether TensorFloat-32 is allowed on CUDA)
-    are named on stderr and left alone. `RecordingError` if ``out`` cannot be written, holds what is no recording, or
-    is being computed by another process; `SweepError` if the workers die or the cluster cannot be reached.
+    those of another configuration or of other data are named on stderr and left alone. `RecordingError` if ``out``
+    cannot be written, holds what is no recording, or is being computed by another process; `SweepError` if the workers
+    die or the cluster cannot be reached.
     """
     out, workers, members = Path(out), workers or Workers(), configuration.members()
     recording.check_writable(out)
     folder, rows = out.with_name(out.name + ".parts"), dict[Member, dict[str, Any]]()
     with _alone(folder, out):
-        parts = _finished(folder, _of_a_part(configuration, tf32), data, set(members))
+        parts = _finished(folder, configuration, data)
         for part in parts.values():
             rows |= _rows(part)
         if parts:
             tqdm.write(f"{out}: {len(rows)} of {len(members)} runs were finished before; going on", file=sys.stderr)
         waiting = [member for member in members if member not in rows]
-        how = dict[str, Any](configuration=configuration, tf32=tf32, device=workers.device, threads=workers.threads)
+        work = functools.partial(train_group, configuration, device=workers.device, threads=workers.threads)
         fit = trainer.members_that_fit(width=configuration.width, threads=workers.threads)
-        for part in compute(functools.partial(train_group, **how), data, waiting, fit, workers):
+        for part in compute(work, data, waiting, fit, workers):
             file = folder / f"{time.time_ns()}.json"
             recording.save(part, file)
             parts[file] = part
@@ -95,7 +83,7 @@ def record(
         ]
         whole = Recording(
             kind=configuration.kind,
-            configuration=description(configuration, tf32),
+            configuration=description(configuration),
             runs=[rows[member] for member in members],
             seconds=sum(part.seconds for part in parts.values()),
             data=data.provenance(),
@@ -109,29 +97,32 @@ def record(
 
 
 def train_group(
+    configuration: Configuration | Search,
     data: MNIST,
     group: Sequence[Member],
     *,
-    configuration: Configuration | Search,
-    tf32: bool = False,
     device: str = "cpu",
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Recording:
     """Train one group in this process, one at a time, and return its part: its runs as rows, and how they were made."""
+    how = description(configuration)
+    what = {name: how[name] for name in ("steps", "gamma", "width", "spectra_at", "stop_below")}
     with _ONE_GROUP:
         before = torch.get_num_threads()
         torch.set_num_threads(threads or before)
         try:
             start = time.perf_counter()
-            runs = trainer.train(group, data, **_training(configuration, tf32), device=device, progress=progress)
+            runs = trainer.train(group, data, **what, device=device, progress=progress)
             seconds, environment = time.perf_counter() - start, recording.environment(device)
         finally:
             torch.set_num_threads(before)
-    rows = [
-        search_row(run, configuration.target) if isinstance(configuration, Search) else sweep_row(run) for run in runs
-    ]
-    how = _of_a_part(configuration, tf32)
+    row = (
+        sweep_row
+        if isinstance(configuration, Configuration)
+        else functools.partial(search_row, target=configuration.target)
+    )
+    rows = [row(run) for run in runs]
     return Recording("sweep-part", how, rows, seconds, data.provenance(), environment=environment)
 
 
@@ -161,9 +152,9 @@ def search_row(run: Run, target: float) -> dict[str, Any]:
     raised it, in nats. What does not exist is None: all but the first four where the run diverged at once.
     """
     row = asdict(run.member) | {"diverged_at": run.diverged_at}
-    measured = ("first_step_below", "minimum_error", "minimum_error_at", "last_step", "last_loss", "loss_rises")
     if len(run.step) == 0:
-        return row | dict.fromkeys((*measured, "largest_rise"))
+        absent = ("first_step_below", "minimum_error", "minimum_error_at", "last_step", "last_loss", "loss_rises")
+        return row | dict.fromkeys((*absent, "largest_rise"))
     below, best, rises = np.flatnonzero(run.train_error < target), np.argmin(run.train_error), np.diff(run.loss)
     return row | {
         "first_step_below": run.step[below[0]] if len(below) else None,
@@ -176,19 +167,19 @@ def search_row(run: Run, target: float) -> dict[str, Any]:
     }
 
 
-def _finished(folder: Path, how: dict[str, Any], data: MNIST, missing: set[Member]) -> dict[Path, Recording]:
-    """Return the parts that were computed as wanted, and hold members only, none twice; name the others on stderr."""
-    parts = {}
+def _finished(folder: Path, configuration: Configuration | Search, data: MNIST) -> dict[Path, Recording]:
+    """Return the parts of this configuration and of these data that have no run twice; name the others on stderr."""
+    parts, seen = dict[Path, Recording](), set[Member]()
     for file in sorted(folder.glob("*.json")):
         try:
-            part = recording.load(file, "sweep-part", how, data.provenance())
-            if not missing.issuperset(_rows(part)):
-                raise RecordingError(f"{file}: it has runs that are not asked for, or that another part has")
+            part = recording.load(file, "sweep-part", description(configuration), data.provenance())
+            if not seen.isdisjoint(_rows(part)):
+                raise RecordingError(f"{file}: another part has its runs")
         except RecordingError as error:
             tqdm.write(f"{error}; not used", file=sys.stderr)
         else:
             parts[file] = part
-            missing = missing.difference(_rows(part))
+            seen.update(_rows(part))
     return parts
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..figures.runs import over_seeds, relative_rank, scales
+from ..figures.runs import at, over_seeds, relative_rank, scales
 from .recording import Recording
 
 
@@ -66,11 +66,6 @@ def between(values: np.ndarray, form: str) -> str:
     """Return "smallest to largest" of the values that are not nan, or the one value if both read the same."""
     low, high = (f"{value:{form}}".replace("%", " %") for value in (np.nanmin(values), np.nanmax(values)))
     return low if low == high else f"{low} to {high}"
-
-
-def at(sweep: Recording, sigma: float, step: int, name: str = "stable_rank") -> np.ndarray:
-    """Return a run's ``stable_rank``, ``loss`` or ``train_error`` at a step, for each seed; nan if it had diverged."""
-    return over_seeds(sweep, sigma, lambda run: run[name][step])
 
 
 def final(sweep: Recording, sigma: float, name: str) -> np.ndarray:

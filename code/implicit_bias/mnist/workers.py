@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from .. import checks
 from .configuration import Member
-from .data import MNIST, one_line
+from .data import MNIST
 from .recording import Recording
 
 ATTEMPTS = 3
@@ -100,6 +100,7 @@ def _results(
 ) -> Iterator[Recording]:
     """Yield what ``work`` gives for each group, as they finish."""
     distributed = _distributed()
+
     images = client.submit(lambda: data, pure=False)  # as a task, which is done again if the workers that have it die
     futures = [client.submit(work, images, group, pure=False) for group in groups]
     finished = 0
@@ -132,6 +133,7 @@ def _cluster(workers: Workers, most: int) -> Iterator[Any]:
     import dask
 
     distributed = _distributed()
+
     where = f"the Dask cluster at {workers.address}" if workers.address else "Dask on this machine"
     settings = {
         "distributed.scheduler.allowed-failures": ATTEMPTS - 1,
@@ -157,13 +159,15 @@ def _cluster(workers: Workers, most: int) -> Iterator[Any]:
             client = stack.enter_context(distributed.Client(cluster, set_as_default=False))
             client.wait_for_workers(1, timeout=_CONNECTION_SECONDS)
         except Exception as error:  # as many kinds as there are things that answer at a port
-            raise SweepError(f"{where} cannot be reached ({one_line(error)})") from error
+            why = " ".join(str(error).split()) or repr(error)
+            raise SweepError(f"{where} cannot be reached ({why})") from error
         yield client
 
 
 async def _greet(address: str) -> None:
     """Raise an error unless a scheduler answers in time. Dask's client alone would wait for ever for its greeting."""
     distributed = _distributed()
+
     connection = distributed.Security().get_connection_args("client")
     async with asyncio.timeout(_CONNECTION_SECONDS), distributed.rpc(address, connection_args=connection) as scheduler:
         if (kind := (await scheduler.identity())["type"]) != "Scheduler":
