@@ -1,4 +1,4 @@
-"""The table at the front of the book: the thirteen answers, their sharper forms, and how close these get to equality."""
+"""The table at the front of the book: the answers, their sharper forms, and how close these get to equality."""
 
 from __future__ import annotations
 

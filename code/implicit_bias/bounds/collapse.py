@@ -100,7 +100,7 @@ def gradient_norm_floor(n: int, theta: float, slope: float, R_min: float) -> flo
 def one_step_sigma(
     m: int, d: int, n: int, theta: float, slope: float, R_min: float, R_max: float, alpha: float, eta: float
 ) -> float:
-    """Return ``σ̄ = min{1/R_max, η α √(1-θ) slope R_min/((1+e)√n)}/√(2md)``, α the smallest first step. (`thm-one-step-fine`)
+    """Return ``σ̄ = min{1/R_max, η α √(1-θ) slope R_min/((1+e)√n)}/√(2md)``, α a smallest step (`thm-one-step-fine`).
 
     >>> one_step_sigma(4, 2, n=1, theta=0.0, slope=1.0, R_min=1.0, R_max=1.0, alpha=100.0, eta=0.5)
     0.25
