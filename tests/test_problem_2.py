@@ -130,14 +130,10 @@ def test_every_step_of_the_gaussian_proof_holds_at_the_least_dimension():
             assert not p_orthogonal(product + 0.01 * 4.75, u, u + u**2 / 2)
 
 
-def test_every_step_of_the_simple_gaussian_proof_holds():
-    u = 1 / math.sqrt(24)  # at most, for L/d <= 1/48
-    for product in np.geomspace(1, 1e6, 2000):
-        h = 1 / 24 / product**2
-        assert p_orthogonal(product, u, math.sqrt(2 * h) + h)
-    for n, delta in ((2, 1e-6), (2, 0.49), (10**4, 0.1)):  # for p >= 1 the second term is the larger
-        simple = bounds.gaussian_dimension_simple(n, 1.0, delta)
-        assert bounds.gaussian_dimension(n, 1.0, delta) <= simple == 24 * n**2 * math.log(2 * n**2 / delta)
+@given(n=st.integers(2, 10**4), p=st.floats(1e-3, 1e3), delta=st.floats(1e-9, 0.5))
+def test_the_simple_dimension_is_never_less_than_the_proved_one(n, p, delta):
+    proved, simple = bounds.gaussian_dimension(n, p, delta), bounds.gaussian_dimension_simple(n, p, delta)
+    assert proved <= simple <= 2.02 * proved
 
 
 def test_the_proved_dimension_tends_to_the_threshold():
@@ -300,16 +296,14 @@ def test_the_angle_to_the_sum_is_bounded(case):
     w, total = max_margin(case.X, case.y).w, case.y @ case.X
     cosine = w @ total / np.linalg.norm(w) / np.linalg.norm(total) * (1 + 1e-6)
     assert cosine == pytest.approx(len(case.y) / math.sqrt(case.s.sum() * case.K.sum()), rel=2e-6)
-    assert cosine >= bounds.angle_cosine_from_ratio(case.p, case.R, case.s.max() / case.s.min())
     assert cosine >= bounds.angle_cosine(case.p, case.R)
 
 
 @pytest.mark.parametrize("R", [1.0, 2.0, 10.0])
-def test_both_angle_bounds_are_attained_by_orthogonal_samples(R):
+def test_the_angle_bound_is_attained_by_orthogonal_samples(R):
     w, total = max_margin(np.diag([1.0, R]), np.ones(2)).w, np.array([1.0, R])
     cosine = w @ total / np.linalg.norm(w) / np.linalg.norm(total)
     assert cosine == pytest.approx(bounds.angle_cosine(np.inf, R), rel=1e-12)
-    assert cosine == pytest.approx(bounds.angle_cosine_from_ratio(np.inf, R, R**2), rel=1e-12)
 
 
 # The figures
@@ -322,10 +316,9 @@ def test_tables_report_what_the_chapter_says():
         assert (int(differ) > 0) == (float(p) < threshold)
         assert (float(least) < -0.01) == (float(p) < threshold)
         assert float(deviation) <= float(bound)
-    *_, sharp, long, last = [line.split("|") for line in figures.near_uniform_table().splitlines()]
+    *_, sharp, last = [line.split("|") for line in figures.near_uniform_table().splitlines()]
     assert last[5:9] == [" 4.0000 "] * 2 + [" 0.8000 "] * 2
-    assert float(long[7]) > float(long[8]) > float(long[9])  # neither bound on the angle implies the other
-    assert float(sharp[7]) > float(sharp[9]) > float(sharp[8])
+    assert sharp[5] == sharp[6] and float(sharp[7]) > float(sharp[8])
 
 
 def test_two_losses_end_at_their_own_classifier():
@@ -347,7 +340,6 @@ def test_two_losses_end_at_their_own_classifier():
         ("weight_ratio_simple", (2.9,), "p R^2 = 2.9"),
         ("weight_ratio_exact", (4, 1.25), "p R^2 = 1.25"),
         ("angle_cosine", (1.9,), "p R^2 = 1.9"),
-        ("angle_cosine_from_ratio", (3.0, 1.0, 0.5), "ratio = 0.5"),
     ],
 )
 def test_bad_arguments_are_named(name, arguments, words):
