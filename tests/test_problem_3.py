@@ -277,7 +277,7 @@ def test_one_step_lowers_the_stable_rank_to_nine(gamma, alpha):
 
 
 def test_universal_constant_follows_from_the_theorem():
-    bound = bounds.one_step_rank_bound(bounds.gradient_rank_bound(1 / 3, 4), bounds.ONE_STEP_ETA)
+    bound = bounds.one_step_rank_bound(4 * (1 + 1 / 3) / (1 - 1 / 3), bounds.ONE_STEP_ETA)
     assert math.ceil(bound) == bounds.ONE_STEP_CONSTANT
 
 
