@@ -69,6 +69,8 @@ def test_computes_what_plain_pytorch_does(images, expected):
     assert_same(found, expected)
     for one, other in zip(found, expected):
         assert sorted(one.singular_values) == [0, 4, 6]
+        for name in ("norm", "spectral_norm", "change", "rank_of_change"):
+            np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-7)
         for step, values in one.singular_values.items():
             np.testing.assert_allclose(values, other.singular_values[step], rtol=1e-9)
         assert np.ptp(other.loss) > 1e-7 * other.loss[0]
@@ -218,6 +220,7 @@ def test_a_loss_or_a_rank_that_is_not_finite_is_divergence(what):
 
     def append(step, members, broken=None, test_errors=None):
         values = {"losses": torch.ones(members), "errors": torch.ones(members), "spectra": torch.ones(members, 4)}
+        values["changes"] = torch.zeros(members, 4)
         if broken is not None:
             values[what][broken] = torch.nan if what == "losses" else 0.0
         return log.append(step, **values, test_errors=test_errors)
