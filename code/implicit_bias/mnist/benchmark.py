@@ -48,6 +48,9 @@ from .yardsticks import (
 REPETITIONS = 7
 """Interleaved repetitions of the book's recording."""
 
+MEMBERS = sorted(EXPERIMENT.members(), key=lambda member: member.seed)
+"""The 25 networks of the experiment: the five scales for seed 0, then for seed 1, and so on."""
+
 
 def configuration(repetitions: int = REPETITIONS) -> dict[str, Any]:
     """Return what determines a benchmark, as it is recorded."""
@@ -88,22 +91,12 @@ def run(root: Path | None, repetitions: int, out: Path) -> None:
     print(table(made), *(f"{name}: {value}" for name, value in extras(made).items()), sep="\n")
 
 
-def members(count: int) -> list[Member]:
-    """Return ``count`` members: the five scales for seed 0, then for seed 1, and so on.
-
-    >>> [member.seed for member in members(6)]
-    [0, 0, 0, 0, 0, 1]
-    """
-    sigmas = EXPERIMENT.sigmas
-    return [Member(sigmas[k % len(sigmas)], k // len(sigmas), EXPERIMENT.alpha) for k in range(count)]
-
-
 def comparisons(images: int) -> dict[str, tuple[list[Member], str | None, Callable[[MNIST, list[Member]], float]]]:
     """Return for each row of the table the members, the row it is compared with, and how it is measured.
 
     ``images`` is the number of training images.
     """
-    five, threads = members(5), torch.get_num_threads()
+    five, threads = MEMBERS[:5], torch.get_num_threads()
     largest_sigma = 5 * [max(five, key=lambda member: member.sigma)]
     shared_chunk = threads * Engine().chunk_size(5, WIDTH)  # as many images as the threads have in theirs together
     base, products, sigma_2 = "stacked trainer", "bare matrix products", "sigma = 2 alone"
@@ -115,7 +108,7 @@ def comparisons(images: int) -> dict[str, tuple[list[Member], str | None, Callab
         "plain PyTorch loop": (five, base, plain_loop),
         "torch.func.vmap": (five, base, vmap),
         "one member": (five[:1], base, stacked),
-        "25 members": (members(25), base, stacked),
+        "25 members": (MEMBERS, base, stacked),
         "without stacking": (five, base, one_by_one),
         "threads sharing each operation": (five, base, partial(stacked, own_threads=False, chunk=shared_chunk)),
         "without closed-form gradients": (five, base, partial(passes, worker=Autograd)),
@@ -138,7 +131,7 @@ def measure(data: MNIST, repetitions: int) -> list[dict[str, Any]]:
     `RuntimeError` if the trainer's losses differ from the plain loop's by more than 1e-4 relative: a ratio of two
     computations that do not agree would say nothing.
     """
-    for fast in trainer.train(members(5), data, STEPS - 1, gamma=GAMMA, width=WIDTH):
+    for fast in trainer.train(MEMBERS[:5], data, STEPS - 1, gamma=GAMMA, width=WIDTH):
         plain = list(islice(yardsticks.plain_losses(data, fast.member), STEPS))
         if not np.allclose(fast.loss, plain, rtol=1e-4):
             raise RuntimeError(f"{fast.member}: the trainer and the plain loop disagree: {fast.loss} and {plain}")
@@ -169,7 +162,7 @@ def peak_memory(count: int, root: Path | None) -> int:
 def _peak_memory(count: int, root: Path | None) -> int:
     data, process = load_mnist(root), psutil.Process()
     train = partial(trainer.train, data=data, gamma=GAMMA, width=WIDTH)
-    train(members(1), steps=1, chunk=1024)  # what libraries allocate once
+    train(MEMBERS[:1], steps=1, chunk=1024)  # what libraries allocate once
     sizes = [process.memory_info().rss]
 
     def watch() -> None:
@@ -178,7 +171,7 @@ def _peak_memory(count: int, root: Path | None) -> int:
             time.sleep(0.002)
 
     threading.Thread(target=watch, daemon=True).start()
-    train(members(count), steps=2)
+    train(MEMBERS[:count], steps=2)
     live, pixels = int(data.train_images.any(axis=0).sum()), data.test_images.shape[1]
     images = 4 * (len(data.train_labels) * padded(1 + live) + len(data.test_labels) * padded(1 + pixels))
     return max(sizes) - sizes[0] - images
