@@ -57,23 +57,17 @@ def classifiers(X, y):
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(200)
 
 
-def chi_square_upper(d, h):  # the deviations of `lem-chi-square`
-    return 2 * np.sqrt(d * h) + 2 * h
-
-
-def chi_square_lower(d, h):
-    return 2 * np.sqrt(d * h)
-
-
-def inner_product_tail(d: float, h: float) -> float:
-    return math.sqrt(2 * d * h) + h
+def deviations(d, h):
+    """Return those of `lem-chi-square`: of χ² above and below its mean d, and of the inner product above 0."""
+    return 2 * np.sqrt(d * h) + 2 * h, 2 * np.sqrt(d * h), np.sqrt(2 * d * h) + h
 
 
 def test_chi_square_tails_hold_for_the_exact_distribution():
     h, d = np.concatenate([[0.0], np.geomspace(1e-3, 600, 80)]), 10.0 ** np.arange(11)[:, None]
+    above, below, _ = deviations(d, h)
     # scipy's logarithms of these tails are good to about 1e-9.
-    assert (stats.chi2.logsf(d + chi_square_upper(d, h), d) <= -h + 1e-6).all()
-    assert (stats.chi2.logcdf(d - chi_square_lower(d, h), d) <= -h + 1e-6).all()
+    assert (stats.chi2.logsf(d + above, d) <= -h + 1e-6).all()
+    assert (stats.chi2.logcdf(d - below, d) <= -h + 1e-6).all()
 
 
 def inner_product_survival(t: float, d: int) -> float:
@@ -88,17 +82,18 @@ def test_inner_product_tail_holds_for_the_exact_distribution():
     assert inner_product_survival(1.0, 2) == pytest.approx(math.exp(-1) / 2, rel=1e-5)  # in the plane it is Laplace's
     for d in (1, 2, 3, 10, 100, 1000):
         for h in np.linspace(0, 12, 25):
-            assert inner_product_survival(inner_product_tail(d, h), d) <= math.exp(-h) * (1 + 1e-9)
+            assert inner_product_survival(deviations(d, h)[2], d) <= math.exp(-h) * (1 + 1e-9)
     d, h = 10**8, 600.0  # only d this large and h this large come within 1 % of equality
-    assert inner_product_survival(inner_product_tail(d, h), d) <= math.exp(-h)
+    assert inner_product_survival(deviations(d, h)[2], d) <= math.exp(-h)
 
 
 def test_the_three_deviations_are_sharp_for_large_d():
     """A deviation smaller by 1 % is exceeded with probability more than e^{-h}: d is large, and d/h larger."""
     d, h = 10**8, 600.0
-    assert stats.chi2.logsf(d + 0.99 * chi_square_upper(d, h), d) > -h
-    assert stats.chi2.logcdf(d - 0.99 * chi_square_lower(d, h), d) > -h
-    assert inner_product_survival(0.99 * inner_product_tail(d, h), d) > math.exp(-h)
+    above, below, product = deviations(d, h)
+    assert stats.chi2.logsf(d + 0.99 * above, d) > -h
+    assert stats.chi2.logcdf(d - 0.99 * below, d) > -h
+    assert inner_product_survival(0.99 * product, d) > math.exp(-h)
 
 
 @pytest.mark.parametrize("n, p", [(2, 0.05), (2, 20.0), (8, 1.0), (30, 0.05), (30, 20.0)])
