@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from implicit_bias.mnist import benchmark, yardsticks
+from implicit_bias.mnist import benchmark
 from implicit_bias.mnist.configuration import EXPERIMENT
 from implicit_bias.mnist.data import MD5, PROJECT, synthetic_mnist
 from implicit_bias.mnist.recording import Recording, RecordingError, load, save
@@ -34,8 +34,8 @@ def test_ratios_are_medians_of_ratios_of_interleaved_repetitions(images, monkeyp
 
 
 def test_the_benchmark_stops_if_the_loops_disagree(images, monkeypatch):
-    honest = yardsticks.plain_losses
-    monkeypatch.setattr(yardsticks, "plain_losses", lambda *which: (1.001 * loss for loss in honest(*which)))
+    honest = benchmark.plain_losses
+    monkeypatch.setattr(benchmark, "plain_losses", lambda *which: (1.001 * loss for loss in honest(*which)))
     with pytest.raises(RuntimeError, match="disagree"):
         benchmark.measure(images, 1)
 
@@ -52,8 +52,8 @@ def test_every_comparison_gives_a_time(images):
 
 def test_seconds_a_step_leave_out_the_first_step(images, monkeypatch):
     clock = iter(np.cumsum([100.0, 1.0, 2.0, 3.0, 1000.0]))
-    monkeypatch.setattr(yardsticks.time, "perf_counter", lambda: next(clock))
-    assert yardsticks.stacked(images, benchmark.MEMBERS[:1]) == 2.0
+    monkeypatch.setattr(benchmark.time, "perf_counter", lambda: next(clock))
+    assert benchmark.stacked(images, benchmark.MEMBERS[:1]) == 2.0
 
 
 def test_run_records_and_prints_what_it_measured(images, tmp_path, monkeypatch, capsys):

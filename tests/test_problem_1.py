@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from implicit_bias import bounds, network
 from implicit_bias.margin import max_margin
-from implicit_bias.searches.samples import one_sample_hitting_time, separable_data
+from implicit_bias.searches.problem_1 import one_sample_hitting_time, separable_data
 
 TOL = 1e-10
 
