@@ -11,6 +11,8 @@ from .. import bounds, network
 from ..margin import max_margin
 from .registry import Array, Generator, Instance, search
 
+QuotientOf = Callable[[network.Trajectory, float, float], float]
+
 
 def separable_data(n: int, d: int, rng: Generator, margin: float = 0.1) -> tuple[Array, Array, Array]:
     """Return ``X`` of shape (n, d) in the unit ball, labels ``y`` and a ``v`` with ``min_i y_i ⟨v, x_i⟩ = 1``.
@@ -101,7 +103,7 @@ def margin_direction_optimal(rng: Generator) -> Instance:
     return quotient, a.size * X.shape[1]
 
 
-def _one_step(rng: Generator, quotient_of: Callable[[network.Trajectory, float, float], float]) -> Instance:
+def _one_step(rng: Generator, quotient_of: QuotientOf) -> Instance:
     """Return ``quotient_of(run, alpha, c)`` along one step, as a function of ``(log α, W)``."""
     X, y, v, a, gamma = _problem(rng)
     V, c = np.outer(a, v / np.linalg.norm(v)), bounds.margin_constant(gamma, v)
@@ -118,7 +120,6 @@ def progress(rng: Generator) -> Instance:
     """Search for ``H_{t+1} - H_t < cα Ĝ(W^{(t)})``."""
 
     def quotient(run: network.Trajectory, alpha: float, c: float) -> float:
-        assert run.H is not None
         gain = run.H[1] - run.H[0]  # a difference: trust it only where rounding of H cannot matter
         return alpha * c * run.G[0] / gain if gain > 1e-5 * run.F[0] else -np.inf
 
@@ -142,15 +143,15 @@ def norm_growth_sharp(rng: Generator) -> Instance:
     return _one_step(rng, quotient)
 
 
-def _run(rng: Generator, quotient_of: Callable[[network.Trajectory, float, float, int], float]) -> Instance:
-    """Return ``quotient_of(run, alpha, c, steps)`` along a whole run, as a function of ``(log α, W^{(0)})``."""
+def _run(rng: Generator, quotient_of: QuotientOf) -> Instance:
+    """Return ``quotient_of(run, alpha, c)`` along a whole run, as a function of ``(log α, W^{(0)})``."""
     X, y, v, a, gamma = _problem(rng)
     c, steps = bounds.margin_constant(gamma, v), int(10 ** rng.uniform(0, 2.5))
     scale = 0 if rng.random() < 0.5 else 1
 
     def quotient(p: Array) -> float:
         alpha, W0 = 10.0 ** np.clip(p[0], -3, 3), scale * p[1:].reshape(a.size, -1)
-        return quotient_of(network.gradient_descent(X, y, W0, a, gamma, alpha, steps - 1), alpha, c, steps)
+        return quotient_of(network.gradient_descent(X, y, W0, a, gamma, alpha, steps - 1), alpha, c)
 
     return quotient, a.size * X.shape[1] + 1
 
@@ -158,17 +159,17 @@ def _run(rng: Generator, quotient_of: Callable[[network.Trajectory, float, float
 @search("thm-first-rate", starts=14, rounds=25)
 def first_rate(rng: Generator) -> Instance:
     """Search for a run whose mean ``Ĝ`` exceeds `bounds.first_rate`."""
-    return _run(rng, lambda run, alpha, c, steps: run.G.mean() / bounds.first_rate(steps, alpha, c, run.F[0]))
+    return _run(rng, lambda run, alpha, c: run.G.mean() / bounds.first_rate(run.G.size, alpha, c, run.F[0]))
 
 
 @search("thm-fast-rate", starts=14, rounds=25)
 def fast_rate(rng: Generator) -> Instance:
     """Search for a run whose mean ``G`` has ``αc²TG > 2 log⁺((1-G)/G) + α + 2c‖W^{(0)}‖_F``."""
 
-    def quotient(run: network.Trajectory, alpha: float, c: float, steps: int) -> float:
+    def quotient(run: network.Trajectory, alpha: float, c: float) -> float:
         mean = float(run.G.mean())
         odds = max(0.0, float(np.log1p(-mean) - np.log(mean)))
-        return alpha * c**2 * steps * mean / (2 * odds + alpha + 2 * c * float(run.F[0]))
+        return alpha * c**2 * run.G.size * mean / (2 * odds + alpha + 2 * c * float(run.F[0]))
 
     return _run(rng, quotient)
 
@@ -212,7 +213,7 @@ def loss_simple(rng: Generator) -> Instance:
 @search("prp-loss-free-of-n", starts=14, rounds=25)
 def loss_free_of_n(rng: Generator) -> Instance:
     """Search for a run whose mean loss exceeds `bounds.mean_loss`."""
-    return _run(rng, lambda run, alpha, c, steps: run.L.mean() / bounds.mean_loss(steps, alpha, c, run.F[0]))
+    return _run(rng, lambda run, alpha, c: run.L.mean() / bounds.mean_loss(run.L.size, alpha, c, run.F[0]))
 
 
 @search("prp-last-iterate", starts=10, rounds=60)

@@ -97,7 +97,6 @@ def trajectory(rng: Generator) -> Instance:
     def quotient(p: Array) -> float:
         alphas = (10.0 ** np.clip(p[:6], -3, 3)).tolist()
         run = network.gradient_descent(X, y, p[6:].reshape(a.size, -1), a, gamma, alphas, 6, record_rank=True)
-        assert run.rank_of_change is not None
         return float((np.nanmax(run.rank_of_change[1:]) - 1) / excess)
 
     return quotient, 6 + a.size * X.shape[1]
@@ -115,7 +114,6 @@ def trajectory_small_weights(rng: Generator) -> Instance:
         alphas, W = [alpha, *(10.0 ** np.clip(p[:5], -3, 3))], p[5:].reshape(a.size, -1)
         W = W * (norm / np.linalg.norm(W))
         run = network.gradient_descent(X, y, W, a, gamma, alphas, 6, record_rank=True)
-        assert run.rank is not None
         return float(run.rank[1:].max() / bound)
 
     return quotient, 5 + a.size * X.shape[1]
