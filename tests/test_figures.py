@@ -31,7 +31,9 @@ def test_a_diverged_seed_is_crossed_out_and_a_diverged_sigma_leaves_a_gap(monkey
     crosses = [line for line in lines if line.get_marker() == "x"]
     assert all(np.isnan(line.get_ydata()).tolist() == [False, True, False] for line in curves) and len(curves) == 5
     assert [line.get_xdata().tolist() for line in crosses] == [[10.0]] * 2  # at T/2 and T
-    assert len(runs.training_figure(found).axes[0].lines) == 4  # three sigmas and the level of 5 %
+    panels = runs.training_figure(found).axes
+    assert len(panels[0].lines) == 4  # three sigmas and the level of 5 %
+    assert [axes.get_yscale() for axes in panels] == ["log", "log", "linear"]
     assert [len(axes.lines) for axes in runs.singular_value_figure(found).axes] == [2, 0, 2]
 
 
