@@ -144,10 +144,11 @@ def test_sweep_writes_one_recording_with_plain_names(stand_in, tmp_path, capsys)
     assert [path for path in tmp_path.iterdir() if path != stand_in] == [out]
 
 
-def test_search_prints_each_step_sizes_fate(stand_in, tmp_path, capsys):
+def test_search_prints_each_step_sizes_fate(stand_in, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("MNIST_ROOT", str(stand_in))
     out = tmp_path / "search.json"
     words = ["search-step-size", "--alphas", "0.0001", "0.5", "1e30", "--steps", "20", "--target", "0.2"]
-    assert main([*words, "--mnist-root", str(stand_in), "--out", str(out)]) == 0
+    assert main([*words, "--out", str(out)]) == 0
     first, second, third, last = capsys.readouterr().out.splitlines()
     assert "never below 0.2" in first and "below 0.2 after" in second and "diverged at step" in third
     assert str(out) in last and recording.load(out, "step-size-search").configuration["sigma"] == 0.02
@@ -214,23 +215,13 @@ def test_interrupted_processes_end_soon(tmp_path):
         command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as running:
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 90
             while not list(tmp_path.glob("x.json.parts/*.json")) and time.monotonic() < deadline:
                 time.sleep(0.05)
             os.killpg(running.pid, signal.SIGINT)
-            _, said = running.communicate(timeout=30)  # until the last worker has closed stderr
+            _, said = running.communicate(timeout=60)  # until the last worker has closed stderr
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(running.pid, signal.SIGKILL)
     assert running.returncode == 130
     assert said == "implicit-bias search-step-size: interrupted; the same command goes on from what is finished\n"
-
-
-@pytest.mark.slow
-def test_the_stable_interface_runs_on_real_mnist(mnist, tmp_path):
-    out = tmp_path / "sweep.json"
-    assert (
-        main(["sweep", "--sigmas", "0.02", "--seeds", "1", "--alpha", "0.5", "--steps", "10", "--out", str(out)]) == 0
-    )
-    found = recording.load(out, "sweep")
-    assert found.data == {"source": "mnist", "checksum": mnist.checksum} and len(found.runs) == 1
