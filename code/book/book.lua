@@ -1,6 +1,6 @@
 -- Numbers the whole book at once, resolves its references and gives its blocks the format's form: a filter of Pandoc's.
 --
--- Before each chapter stands a div .chapter with the attributes `file` and, where one begins, `part`; from the part
+-- Before each chapter stands a div .chapter with the attributes `file` and `part`, empty where none begins; from the part
 -- Appendices on, chapters are appendices. Numbers follow Quarto's books: by chapter, each kind of block for itself. What
 -- is not known is said on standard error, all of it, and the exit status is 1.
 

@@ -3,6 +3,7 @@
 import ast
 import base64
 import json
+import os
 import re
 import sys
 import time
@@ -29,6 +30,7 @@ CODE = re.compile(
     re.M | re.S,
 )
 OPTIONS = "label fig-cap fig-alt tbl-cap echo warning"
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # for each kernel: two of them run at a time
 BOTH_FORMATS = "import matplotlib_inline.backend_inline as _b; _b.set_matplotlib_formats('svg', 'pdf'); del _b"
 
 
@@ -93,7 +95,7 @@ class Chapter:
             on_cell_start=lambda cell, cell_index: begun.append(cell.metadata.name),
         )
         try:
-            client.execute(cleanup_kc=True)
+            client.execute(cleanup_kc=True, env=ONE_THREAD | os.environ)
         except CellTimeoutError:
             raise BookError(f"{begun[-1]} took more than {TIME_LIMIT} seconds") from None
         except (CellExecutionError, RuntimeError) as error:
