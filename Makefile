@@ -5,6 +5,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 RESULTS := data/results
+QUARTO ?= quarto
+QUARTO_PACKAGE := quarto-cli==1.7.34
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest --numprocesses 2 # two processes, one thread each
 
 TEX_PACKAGES := texlive-latex-recommended texlive-latex-extra texlive-fonts-recommended \
@@ -34,23 +36,33 @@ tex:
 		echo "The PDF needs TeX. On Debian or Ubuntu: sudo apt-get install $(TEX_PACKAGES)" >&2; exit 1; \
 	fi
 
-# Quarto where there is one, and otherwise the builder in code/book.
+# pip tries once for each .venv; Quarto itself comes with that download, which fails on a closed network.
+$(VENV)/.quarto-tried: $(READY)
+	@PATH="$$PATH:$(CURDIR)/$(VENV)/bin"; command -v "$(QUARTO)" >/dev/null || { \
+		echo "no quarto found: trying, once, pip install $(QUARTO_PACKAGE), which runs code that requirements.txt does not" \
+			"pin (\`touch $@\` avoids it; code/book builds the same book)" >&2; \
+		timeout 300 $(PY) -m pip install --quiet --disable-pip-version-check $(QUARTO_PACKAGE) >/dev/null 2>&1 || true; }
+	@touch $@
+
+# Quarto where there is one: named by QUARTO=, on the PATH or in .venv. Otherwise the builder in code/book.
 define build
-	@quarto="$$($(PY) code/book/find_quarto.py)" || exit 1; \
-	if [ -n "$$quarto" ]; then \
-		echo "building with $$quarto"; "$$quarto" render $(if $(1),--to $(1)); \
+	@export PATH="$$PATH:$(CURDIR)/$(VENV)/bin"; \
+	if command -v "$(QUARTO)" >/dev/null; then \
+		echo "building with $$(command -v "$(QUARTO)")"; "$(QUARTO)" render $(if $(1),--to $(1)); \
+	elif [ "$(QUARTO)" != quarto ]; then \
+		echo "QUARTO=$(QUARTO): no such program; unset it, or name the quarto to use" >&2; exit 1; \
 	else \
 		echo "no quarto here: building with code/book"; $(PY) code/book $(if $(1),--to $(1)); \
 	fi
 endef
 
-report: setup tex ## build the book, HTML and PDF, in _book/
+report: $(VENV)/.quarto-tried tex ## build the book, HTML and PDF, in _book/
 	$(call build,)
 
-html: setup ## build the HTML pages only
+html: $(VENV)/.quarto-tried ## build the HTML pages only
 	$(call build,html)
 
-pdf: setup tex ## build the PDF only
+pdf: $(VENV)/.quarto-tried tex ## build the PDF only
 	$(call build,pdf)
 
 test: setup ## run the tests (MNIST_ROOT= names the folder of the MNIST files)

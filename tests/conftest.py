@@ -67,7 +67,7 @@ def stand_in(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture(scope="session")
 def in_time():
-    """A function that returns or raises what a call does, made in another thread, or fails after 20 seconds."""
+    """A function that returns or raises what a call does, made in another thread, or fails after a minute."""
 
     def run(call):
         outcome = Future()
@@ -79,6 +79,6 @@ def in_time():
                 outcome.set_exception(error)
 
         threading.Thread(target=work, daemon=True).start()
-        return outcome.result(timeout=20)
+        return outcome.result(timeout=60)
 
     return run

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
-from implicit_bias.mnist import benchmark, yardsticks
+from implicit_bias.mnist import benchmark
 from implicit_bias.mnist.configuration import EXPERIMENT
 from implicit_bias.mnist.data import MD5, PROJECT, synthetic_mnist
 from implicit_bias.mnist.recording import Recording, RecordingError, load, save
@@ -13,15 +12,6 @@ from implicit_bias.mnist.recording import Recording, RecordingError, load, save
 BENCHMARK = PROJECT / "data" / "results" / "benchmark.json"
 FAST = {"name": "fast", "members": 5, "seconds": [1.0, 10.0, 3.0], "median": 3.0, "against": None, "ratio": None}
 SLOW = {"name": "slow", "members": 1, "seconds": [2.0, 30.0, 12.0], "median": 12.0, "against": "fast", "ratio": 3.0}
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """On a busy machine several wait for each other in every operation."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture
@@ -36,7 +26,7 @@ def test_ratios_are_medians_of_ratios_of_interleaved_repetitions(images, monkeyp
 
     def job(row):
         times = iter(row["seconds"])
-        return benchmark.members(row["members"]), row["against"], lambda *_: order.append(row["name"]) or next(times)
+        return benchmark.MEMBERS[: row["members"]], row["against"], lambda *_: order.append(row["name"]) or next(times)
 
     monkeypatch.setattr(benchmark, "comparisons", lambda images: {row["name"]: job(row) for row in (FAST, SLOW)})
     assert benchmark.measure(images, 3) == [FAST, SLOW]
@@ -44,8 +34,8 @@ def test_ratios_are_medians_of_ratios_of_interleaved_repetitions(images, monkeyp
 
 
 def test_the_benchmark_stops_if_the_loops_disagree(images, monkeypatch):
-    honest = yardsticks.plain_losses
-    monkeypatch.setattr(yardsticks, "plain_losses", lambda *which: (1.001 * loss for loss in honest(*which)))
+    honest = benchmark.plain_losses
+    monkeypatch.setattr(benchmark, "plain_losses", lambda *which: (1.001 * loss for loss in honest(*which)))
     with pytest.raises(RuntimeError, match="disagree"):
         benchmark.measure(images, 1)
 
@@ -55,22 +45,15 @@ def test_every_comparison_gives_a_time(images):
     """And the rows are those that the book's recording has, compared with the same others."""
     jobs = benchmark.comparisons(len(images.train_labels))
     recorded = [(row["name"], row["members"], row["against"]) for row in load(BENCHMARK).runs if "median" in row]
+    assert [member.sigma for member in jobs["stacked trainer"][0]] == list(EXPERIMENT.sigmas)
     assert recorded == [(name, len(members), against) for name, (members, against, _) in jobs.items()]
     assert all(0 < work(images, members) < 60 for members, _, work in jobs.values())
 
 
 def test_seconds_a_step_leave_out_the_first_step(images, monkeypatch):
     clock = iter(np.cumsum([100.0, 1.0, 2.0, 3.0, 1000.0]))
-    monkeypatch.setattr(yardsticks.time, "perf_counter", lambda: next(clock))
-    assert yardsticks.stacked(images, benchmark.members(1)) == 2.0
-
-
-def test_five_members_are_the_five_scales():
-    members = benchmark.members(25)
-    assert {(member.sigma, member.seed) for member in members} == {
-        (sigma, seed) for sigma in EXPERIMENT.sigmas for seed in range(5)
-    }
-    assert [member.sigma for member in members[:5]] == list(EXPERIMENT.sigmas)
+    monkeypatch.setattr(benchmark.time, "perf_counter", lambda: next(clock))
+    assert benchmark.stacked(images, benchmark.MEMBERS[:1]) == 2.0
 
 
 def test_run_records_and_prints_what_it_measured(images, tmp_path, monkeypatch, capsys):

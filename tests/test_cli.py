@@ -144,10 +144,11 @@ def test_sweep_writes_one_recording_with_plain_names(stand_in, tmp_path, capsys)
     assert [path for path in tmp_path.iterdir() if path != stand_in] == [out]
 
 
-def test_search_prints_each_step_sizes_fate(stand_in, tmp_path, capsys):
+def test_search_prints_each_step_sizes_fate(stand_in, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("MNIST_ROOT", str(stand_in))
     out = tmp_path / "search.json"
     words = ["search-step-size", "--alphas", "0.0001", "0.5", "1e30", "--steps", "20", "--target", "0.2"]
-    assert main([*words, "--mnist-root", str(stand_in), "--out", str(out)]) == 0
+    assert main([*words, "--out", str(out)]) == 0
     first, second, third, last = capsys.readouterr().out.splitlines()
     assert "never below 0.2" in first and "below 0.2 after" in second and "diverged at step" in third
     assert str(out) in last and recording.load(out, "step-size-search").configuration["sigma"] == 0.02
@@ -181,8 +182,9 @@ def test_figures_are_drawn_as_pdf_and_svg(recorded, tmp_path, capsys, monkeypatc
     assert sorted(capsys.readouterr().out.split()) == [str(path) for path in drawn]
 
 
-def test_figures_in_no_folder_or_on_a_full_disk_are_one_line_and_no_half_file(fails, recorded, tmp_path):
+def test_figures_of_nothing_in_no_folder_or_on_a_full_disk_are_one_line_and_no_half_file(fails, recorded, tmp_path):
     """A limit on the size of a file stands in for the disk."""
+    assert "x.json: cannot be read" in fails(1, "figures", "--recording", tmp_path / "x.json")
     assert "cannot be made a folder" in fails(2, "figures", "--recording", recorded, "--out", recorded)
     handler, limits = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
@@ -193,12 +195,6 @@ def test_figures_in_no_folder_or_on_a_full_disk_are_one_line_and_no_half_file(fa
         signal.signal(signal.SIGXFSZ, handler)
     assert "stable-rank.pdf: cannot be written (File too large)" in line
     assert list((tmp_path / "figures").iterdir()) == []
-
-
-def test_figures_of_a_bad_recording_are_refused(fails, recorded, tmp_path):
-    assert "x.json: cannot be read" in fails(1, "figures", "--recording", tmp_path / "x.json")
-    recorded.write_text("{")
-    assert "damaged" in fails(1, "figures", "--recording", recorded)
 
 
 @pytest.mark.slow
@@ -219,23 +215,13 @@ def test_interrupted_processes_end_soon(tmp_path):
         command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as running:
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 90
             while not list(tmp_path.glob("x.json.parts/*.json")) and time.monotonic() < deadline:
                 time.sleep(0.05)
             os.killpg(running.pid, signal.SIGINT)
-            _, said = running.communicate(timeout=30)  # until the last worker has closed stderr
+            _, said = running.communicate(timeout=60)  # until the last worker has closed stderr
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(running.pid, signal.SIGKILL)
     assert running.returncode == 130
     assert said == "implicit-bias search-step-size: interrupted; the same command goes on from what is finished\n"
-
-
-@pytest.mark.slow
-def test_the_stable_interface_runs_on_real_mnist(mnist, tmp_path):
-    out = tmp_path / "sweep.json"
-    assert (
-        main(["sweep", "--sigmas", "0.02", "--seeds", "1", "--alpha", "0.5", "--steps", "10", "--out", str(out)]) == 0
-    )
-    found = recording.load(out, "sweep")
-    assert found.data == {"source": "mnist", "checksum": mnist.checksum} and len(found.runs) == 1

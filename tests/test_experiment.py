@@ -43,18 +43,10 @@ def small_sweep(tmp_path_factory, images):
 # What was recorded
 
 
-def test_recorded_sweep_is_that_of_the_book(found):
+def test_every_member_was_recorded_and_the_steps_are_the_first_below_the_target_rounded_up_to_ten(found):
     runs = [(run["sigma"], run["seed"]) for run in found.sweep.runs]
     assert len(runs) == len(set(runs)) == len(EXPERIMENT.members()) >= 25
-    assert found.sweep.data["source"] == "mnist"
-    assert {sigma: tuple(search.configuration["alphas"]) for sigma, search in found.searches.items()} == {
-        search.sigma: search.alphas for search in SEARCHES
-    }
-
-
-def test_steps_are_the_first_below_the_target_rounded_up_to_ten(found):
     first = tables.first_step(found.sweep, 0.02, "train_error", SEARCH.target)
-    assert len(first) >= 5
     assert -(-first.max() // 10) * 10 == EXPERIMENT.steps
     assert all(run["train_error"][-1] < SEARCH.target for run in found.sweep.runs if run["sigma"] == 0.02)
 
@@ -75,15 +67,15 @@ def test_larger_step_sizes_throw_the_loss_up_and_smaller_ones_are_too_slow(found
 
 @pytest.mark.slow
 def test_fresh_run_gives_the_recorded_first_steps(mnist, found):
-    """The first 4 steps of one seed of each sigma, on the real images."""
+    """The first 2 steps of one seed of each sigma, on the real images."""
     recorded = {run["sigma"]: run for run in found.sweep.runs if run["seed"] == 2}
     members = [Member(sigma, 2, EXPERIMENT.alpha) for sigma in EXPERIMENT.sigmas]
-    for fresh in train(members, mnist, 4, gamma=EXPERIMENT.gamma, width=EXPERIMENT.width, spectra_at=(0, 1)):
+    for fresh in train(members, mnist, 2, gamma=EXPERIMENT.gamma, width=EXPERIMENT.width, spectra_at=(0, 1)):
         old = recorded[fresh.member.sigma]
         # Other machines round otherwise. At sigma = 2 the loss is large and steep, and rounding grows fastest.
-        np.testing.assert_allclose(fresh.loss, old["loss"][:5], rtol=1e-3)
-        np.testing.assert_allclose(fresh.stable_rank, old["stable_rank"][:5], rtol=1e-3)
-        np.testing.assert_allclose(fresh.train_error, old["train_error"][:5], atol=1e-3)
+        np.testing.assert_allclose(fresh.loss, old["loss"][:3], rtol=1e-3)
+        np.testing.assert_allclose(fresh.stable_rank, old["stable_rank"][:3], rtol=1e-3)
+        np.testing.assert_allclose(fresh.train_error, old["train_error"][:3], atol=1e-3)
         np.testing.assert_allclose(fresh.singular_values[1], old["singular_values"]["1"], rtol=1e-3)
 
 
@@ -93,7 +85,7 @@ def test_first_steps_at_small_sigma_follow_the_limit_recursion(mnist, found):
     (run,) = (run for run in found.sweep.runs if (run["sigma"], run["seed"]) == (0.0002, 0))
     W, b, V, _ = (np.asarray(part, float) for part in initial_weights(1.0, 0, 150))
     X, labels = mnist.train_images / 255, mnist.train_labels
-    states = small_scale_limit(np.column_stack((W, b)), V, X, labels, EXPERIMENT.alpha, EXPERIMENT.gamma, 3)
+    states = small_scale_limit(np.column_stack((W, b)), V, X, labels, EXPERIMENT.alpha, EXPERIMENT.gamma, 2)
     for t, state in enumerate(states):
         limit = stable_rank(state.U[:, :-1]) / stable_rank(W)
         assert run["stable_rank"][t] / run["stable_rank"][0] == pytest.approx(limit, rel=1e-4)
@@ -169,14 +161,6 @@ def test_reading_says_what_differs_and_computes_nothing(results, images, monkeyp
     assert "\n" not in str(caught.value)
 
 
-def test_edited_recording_is_refused_and_kept(results, images):
-    edited = (results / "sweep.json").read_text().replace('"alpha":0.5', '"alpha":0.4', 1)
-    (results / "sweep.json").write_text(edited)
-    with pytest.raises(RecordingError, match=r"sweep.json: its content does not match its checksum.*make experiment"):
-        read(results, images)
-    assert (results / "sweep.json").read_text() == edited
-
-
 def stamps(folder):
     return {
         path.name: json.loads(path.read_text())["created"] + str(path.stat().st_ino) for path in folder.glob("*.json")
@@ -247,13 +231,10 @@ def test_tables_of_searches_has_each_number_in_its_column():
     ]
 
 
-def test_spread_is_median_and_extremes():
+def test_spread_is_median_and_extremes_and_between_names_one_value_once():
     assert tables.spread(np.array([1.0, 9.0, 2.0]), ".1f") == "2.0 (1.0–9.0)"
     assert tables.spread(np.array([1.0, np.nan, 3.0]), ".0f") == "2 (1–3), 1 diverged"
     assert tables.spread(np.array([np.nan]), ".0f") == "diverged"
-
-
-def test_between_names_one_value_once():
     assert tables.between(np.array([0.031, 0.052, np.nan]), ".1%") == "3.1 % to 5.2 %"
     assert tables.between(np.array([7.01, 6.99]), ".0f") == "7"
 

@@ -6,31 +6,34 @@ import numpy as np
 import pytest
 from implicit_bias.figures import runs, style
 from implicit_bias.mnist.recording import Recording
+from matplotlib.figure import Figure
 
 STEPS = 10
 
 
-def run(sigma: float, seed: int, length: int) -> dict:
-    """Return a recorded run of which ``length`` steps are finite; with none it diverged at once."""
-    values = list(np.linspace(1.0, 0.5, STEPS + 1)[:length])
-    spectra = {str(t): [2.0, 1.0] for t in (0, STEPS) if t < length}
-    series = dict.fromkeys(("train_error", "loss", "stable_rank"), values)
-    return {"sigma": sigma, "seed": seed, "singular_values": spectra, **series}
-
-
 def recording(lengths: dict[float, tuple[int, int]]) -> Recording:
-    rows = [run(sigma, seed, length) for sigma, pair in lengths.items() for seed, length in enumerate(pair)]
-    return Recording("sweep", {"steps": STEPS}, rows, 0.0)
+    """Return a sweep, sigma to how many steps of its two seeds' runs are finite; with none a run diverged at once."""
+    rows = []
+    for sigma, pair in lengths.items():
+        for seed, length in enumerate(pair):
+            values = list(np.linspace(1.0, 0.5, STEPS + 1)[:length])
+            spectra = {str(t): [2.0, 1.0] for t in (0, STEPS) if t < length}
+            series = dict.fromkeys(("train_error", "loss", "stable_rank"), values)
+            rows.append({"sigma": sigma, "seed": seed, "singular_values": spectra, **series})
+    return Recording("sweep", {"steps": STEPS}, rows, 0.0, environment={})  # its own would import torch
 
 
-def test_a_diverged_seed_is_crossed_out_and_a_diverged_sigma_leaves_a_gap():
+def test_a_diverged_seed_is_crossed_out_and_a_diverged_sigma_leaves_a_gap(monkeypatch):
+    monkeypatch.setattr(Figure, "draw_without_rendering", lambda self: None)  # drawing takes seconds
     found = recording({0.1: (STEPS + 1, STEPS + 1), 1.0: (0, 0), 10.0: (STEPS + 1, 5)})
     lines = runs.stable_rank_figure(found).axes[0].lines
     curves = [line for line in lines if line.get_marker() != "x"]
     crosses = [line for line in lines if line.get_marker() == "x"]
     assert all(np.isnan(line.get_ydata()).tolist() == [False, True, False] for line in curves) and len(curves) == 5
     assert [line.get_xdata().tolist() for line in crosses] == [[10.0]] * 2  # at T/2 and T
-    assert len(runs.training_figure(found).axes[0].lines) == 4  # three sigmas and the level of 5 %
+    panels = runs.training_figure(found).axes
+    assert len(panels[0].lines) == 4  # three sigmas and the level of 5 %
+    assert [axes.get_yscale() for axes in panels] == ["log", "log", "linear"]
     assert [len(axes.lines) for axes in runs.singular_value_figure(found).axes] == [2, 0, 2]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,7 +19,6 @@ ROUNDING = 1e-9
 rows have errors below 1e-13 of their size; θ is known to 1e-15·n·(R_max/R_min)² ≤ 1e-11 (the samples' norms spread
 over three orders of magnitude at most), and enters through 1/(1-θ) ≤ 1/(1-0.98) = 50."""
 
-EPS = np.finfo(float).eps
 SEEDS = st.integers(0, 2**32 - 1)
 SLOPES = st.one_of(st.sampled_from([1.0, 0.999, 1e-3, 1e-6]), st.floats(0.01, 1.0))
 THETAS = st.sampled_from([0.0, 1e-3, 0.3, 0.9, 0.98])
@@ -44,44 +42,33 @@ def gaussian(n, m, d, rng):
     return X, y, rng.standard_normal((m, d)), output_weights(signs(m, rng))
 
 
-def weights(kind, m, X, rng):
-    """Return first-layer weights of one of four kinds, with ``‖W‖_F R_max = 1`` unless they are zero."""
-    W, x = rng.standard_normal((m, X.shape[1])), X[rng.integers(0, len(X), m)]
-    if kind == "zero":
-        return np.zeros_like(W)
-    if kind == "aligned":  # each neuron on or off at one sample
-        W = signs((m, 1), rng) * x
-    if kind == "kink" and X.shape[1] > 1:  # orthogonal to a sample up to rounding
-        W -= np.sum(W * x, axis=1, keepdims=True) / np.sum(x * x, axis=1, keepdims=True) * x
-    return W / np.linalg.norm(W) / np.linalg.norm(X, axis=1).max()
-
-
 @st.composite
 def instances(draw, sizes=(1e-6, 1e-2, 1.0, 5.0, 30.0)):
     """Draw a network and data, random or adversarial, at most 6 samples and 6 neurons; ``‖W‖_F R_max`` from ``sizes``.
-
-    Besides them: the samples' ``norms``, ``θ``, and the functions ``gradient(W)`` and ``descend(W, alphas)``.
+    Besides them: ``norms``, ``theta``, ``spread``, and the functions ``gradient(W)`` and ``descend(W, alphas)``.
     """
     n, m, rng = draw(st.integers(1, 6)), draw(st.integers(1, 6)), np.random.default_rng(draw(SEEDS))
     X = draw(st.sampled_from([1e-3, 1.0, 1e3])) * samples(n, rng, draw(THETAS), draw(SPREADS))
-    kind = draw(st.sampled_from(["gaussian", "zero", "aligned", "kink"]))
-    W, gamma = draw(st.sampled_from(sizes)) * weights(kind, m, X, rng), draw(SLOPES)
-    y, a, at_zero = signs(n, rng), output_weights(signs(m, rng)), draw(st.sampled_from([gamma, 1.0, (1 + gamma) / 2]))
-
-    case = SimpleNamespace(X=X, y=y, W=W, a=a, gamma=gamma, norms=np.linalg.norm(X, axis=1))
-    case.theta, case.spread = orthogonality_defect(X), rank.activation_spread(X, W, gamma, at_zero)
+    y, a, norms = signs(n, rng), output_weights(signs(m, rng)), np.linalg.norm(X, axis=1)
+    x, W = X[rng.integers(0, n, m)], rng.standard_normal((m, X.shape[1]))
+    along = np.sum(W * x, axis=1, keepdims=True) / np.sum(x * x, axis=1, keepdims=True) * x
+    # any; zero; each neuron on or off at one sample; each orthogonal to one up to rounding
+    W = draw(st.sampled_from([W, 0 * W, signs((m, 1), rng) * x, W - along]))
+    W = W * (draw(st.sampled_from(sizes)) / (np.linalg.norm(W) or 1.0) / norms.max())
+    gamma = draw(SLOPES)
+    at_zero = draw(st.sampled_from([gamma, 1.0, (1 + gamma) / 2]))
+    case = SimpleNamespace(X=X, y=y, W=W, a=a, gamma=gamma, norms=norms, theta=orthogonality_defect(X))
+    case.spread = rank.activation_spread(X, W, gamma, at_zero)
     case.gradient = lambda W: loss_gradient(X, y, W, a, gamma, at_zero)
-    case.descend = lambda W, alphas: gradient_descent(
-        X, y, W, a, gamma, alphas, len(alphas), at_zero=at_zero, record_rank=True
-    )
+    options = {"at_zero": at_zero, "record_rank": True}
+    case.descend = lambda W, alphas: gradient_descent(X, y, W, a, gamma, alphas, len(alphas), **options)
     return case
 
 
 # 3.1: at initialisation
 
 
-@pytest.mark.parametrize("m", [1, 2, 20, 150])
-@pytest.mark.parametrize("d", [1, 3, 40, 200])
+@pytest.mark.parametrize("m, d", [(1, 1), (2, 1), (1, 200), (2, 3), (20, 40), (150, 1), (150, 200)])
 def test_gaussian_weights_are_above_the_floor(m, d):
     rng = np.random.default_rng(1000 * m + d)
     ranks = [stable_rank(10 ** rng.uniform(-8, 8) * rng.standard_normal((m, d))) for _ in range(5)]
@@ -107,13 +94,14 @@ def test_finer_floor_holds_and_is_close_for_large_matrices(m, d):
     assert m != d or 0.245 < measured / m < 0.26  # no constant above a quarter for square matrices
 
 
-@pytest.mark.parametrize("degrees", [1, 2, 5, 30, 200, 2000])
-def test_chi_square_tails_of_the_two_proofs(degrees):
-    assert stats.chi2.cdf(degrees / 2, degrees) <= math.exp(-degrees / 16)
-    assert stats.chi2.sf(2 * degrees, degrees) <= math.exp(-degrees / 8)
+@pytest.mark.parametrize("m", [1, 2, 3, 4, 30, 200, 4000])
+def test_tails_of_the_proofs(m):
+    assert stats.chi2.cdf(m / 2, m) <= math.exp(-m / 16)
+    assert stats.chi2.sf(2 * m, m) <= math.exp(-m / 8)
+    assert stats.binom.cdf(math.floor(m / 4), m, 0.5) <= math.exp(-m / 8)
 
 
-# 3.2: the lemmas and the gradient
+# 3.2
 
 
 @given(SEEDS, st.integers(1, 30), st.floats(0, 0.98), SPREADS)
@@ -161,7 +149,6 @@ def test_spread_is_largest_at_the_active_fraction_named(r, s):
     gamma, n = r / s, r + s
     spreads = [rank.coefficient_spread(np.where(np.arange(n) < k, 1.0, gamma)[:, None])[0] for k in range(n + 1)]
     assert max(spreads) == pytest.approx(spreads[r]) == pytest.approx(bounds.spread_bound(gamma), rel=1e-12)
-    assert bounds.spread_bound(gamma) - 1 == pytest.approx((1 - gamma) ** 2 / (4 * gamma), abs=1e-12)
     small_slope = np.where(np.arange(n) < r, 1.0, 1e-6)[:, None]  # one over the active fraction is approached
     assert rank.coefficient_spread(small_slope)[0] == pytest.approx(n / r, rel=1e-4)
 
@@ -173,8 +160,6 @@ def test_every_gradient_has_a_small_stable_rank_and_is_not_small(case):
     gradient = case.gradient(case.W)
     assert stable_rank(gradient) <= bound * (1 + ROUNDING)
     assert bound <= (1 + theta) / (1 - theta) * kappa.max() * (1 + ROUNDING)
-    assert kappa.max() <= bounds.spread_bound(case.gamma) * (1 + ROUNDING)
-    assert (kappa * case.spread.active).max() <= 1 + ROUNDING
     if np.linalg.norm(case.W) * case.norms.max() <= 1 + ROUNDING:
         for slope in (case.gamma, case.spread.mean_slope.min()):
             floor = bounds.gradient_norm_floor(len(case.X), theta, slope, case.norms.min())
@@ -209,26 +194,17 @@ def test_gaussian_weights_reach_their_limit(n, spread):
     limit = rank.gaussian_gradient_rank(h, gamma)
     assert stable_rank(loss_gradient(X, y, W, a, gamma)) == pytest.approx(limit, rel=0.01)
     assert rank.activation_spread(X, W, gamma).kappa == pytest.approx(np.full(n, top), rel=0.02)
-    largest = h.max() ** 2 / np.sum(h**2)
-    assert top / (1 + (top - 1) * largest) <= limit * (1 + ROUNDING) <= top * (1 + 2 * ROUNDING)
+    assert top / (1 + (top - 1) * max(h**2) / sum(h**2)) <= limit * (1 + ROUNDING) <= top * (1 + 2 * ROUNDING)
 
 
-@pytest.mark.parametrize("m", [1, 2, 3, 4, 8, 40, 4000])
-def test_few_active_neurons_are_as_rare_as_proved(m):
-    assert stats.binom.cdf(math.floor(m / 4), m, 0.5) <= math.exp(-m / 8)
-
-
-@pytest.mark.parametrize("gamma", [1e-9, 0.05, 1.0])
+@pytest.mark.parametrize("gamma", [1e-9, 0.05])
 @pytest.mark.parametrize("n, m, d", [(1, 150, 3), (30, 200, 60)])
 def test_gaussian_gradients_bound_is_free_of_the_slope(gamma, n, m, d):
     X, y, W, a = gaussian(n, m, d, np.random.default_rng(7))
     spread = rank.activation_spread(X, W, gamma)
     assert spread.active.min() > 0.25 and spread.kappa.max() <= 4
     measured = stable_rank(loss_gradient(X, y, W, a, gamma))
-    assert measured <= bounds.gaussian_gradient_rank_bound(1 / 3, gamma) <= 7 * (1 + ROUNDING)
-
-
-# 3.2: one step
+    assert measured <= bounds.gaussian_gradient_rank_bound(1 / 3, gamma) == pytest.approx(7)
 
 
 @pytest.mark.parametrize("gamma", [0.05, 1.0])
@@ -255,8 +231,7 @@ def test_small_perturbation(seed, m, d, eta, aligned):
 @given(instances(sizes=(1.0,)), st.sampled_from([0.01, 1 / 12, 0.5, 0.99]), st.sampled_from([1e-3, 1.0, 1e3]))
 def test_one_step_from_weights_as_large_as_allowed(case, eta, alpha):
     R_min, R_max, (m, d) = case.norms.min(), case.norms.max(), case.W.shape
-    floor = bounds.gradient_norm_floor(len(case.X), case.theta, case.gamma, R_min)
-    norm = min(1 / R_max, eta * alpha * floor)
+    norm = min(1 / R_max, eta * alpha * bounds.gradient_norm_floor(len(case.X), case.theta, case.gamma, R_min))
     sigma = bounds.one_step_sigma(m, d, len(case.X), case.theta, case.gamma, R_min, R_max, alpha, eta)
     assert sigma * math.sqrt(2 * m * d) == pytest.approx(norm, rel=1e-12)
     W = case.W * R_max * norm
@@ -281,16 +256,13 @@ def test_universal_constant_follows_from_the_theorem():
     assert math.ceil(bound) == bounds.ONE_STEP_CONSTANT
 
 
-# 3.2: the whole trajectory
-
-
 @given(instances(), st.integers(1, 25), st.sampled_from([(-3, -3), (0, 0), (3, 3), (-3, 3)]), SEEDS)
 def test_change_of_the_weights_keeps_a_small_stable_rank_and_its_first_floor(case, steps, decades, seed):
     alphas = 10.0 ** np.random.default_rng(seed).uniform(*decades, steps) / case.norms.max() ** 2
     run = case.descend(case.W, alphas)
     size = np.linalg.norm(run.W - case.W, 2)
     # each step rounds entries of the size of the weights; what that does to the rank is the lemma on perturbations
-    lost = 2 * (steps + 1) * EPS * run.F.max()
+    lost = 2 * (steps + 1) * np.finfo(float).eps * run.F.max()
     bound = bounds.one_step_rank_bound(bounds.trajectory_rank_bound(case.theta, case.gamma), lost / size)
     assert np.isfinite(run.rank_of_change[1:]).all() and run.rank_of_change[-1] <= bound * (1 + ROUNDING)
     slopes = g(margins(case.X, case.y, case.W, case.a, case.gamma)) * case.spread.mean_slope
@@ -322,24 +294,22 @@ def test_weights_themselves_from_a_small_initialisation(case, eta, first, seed):
 def test_stable_rank_falls_from_any_initialisation(sigma):
     X, y, W, a = gaussian(6, 60, 90, np.random.default_rng(2))
     run = gradient_descent(X, y, sigma * W, a, 0.2, 1e6, 5, record_rank=True)
-    bound = bounds.trajectory_rank_bound(1 / 3, 0.2)
-    assert run.rank[-1] <= bound < run.rank[0] / 5
+    assert run.rank[-1] <= bounds.trajectory_rank_bound(1 / 3, 0.2) < run.rank[0] / 5
 
 
 @pytest.mark.parametrize("loss", ["exponential", "batches"])
 def test_other_losses_and_mini_batches_keep_the_bound(loss):
     rng = np.random.default_rng(4)
-    for _ in range(20):
+    for _ in range(15):
         n, m, gamma = int(rng.integers(2, 6)), int(rng.integers(2, 6)), rng.uniform(0.02, 1)
         X, y = nearly_orthogonal_samples(n, n, rng.uniform(0, 0.9), rng), signs(n, rng)
-        start, a = rng.standard_normal((m, n)), output_weights(signs(m, rng))
-        W = start
-        for _ in range(20):
-            f = margins(X, y, W, a, gamma)
+        W, a, change = rng.standard_normal((m, n)), output_weights(signs(m, rng)), np.zeros((m, n))
+        for _ in range(15):
+            f = margins(X, y, W + change, a, gamma)
             slopes = np.exp(-f) if loss == "exponential" else (rng.random(n) < 0.4) * rng.exponential(size=n)
-            coefficients = leaky_relu_derivative(W @ X.T, gamma) * slopes * y
-            W = W + 10 ** rng.uniform(-2, 0) * a[:, None] * (coefficients @ X)
-        assert stable_rank(W - start) <= bounds.trajectory_rank_bound(orthogonality_defect(X), gamma) * (1 + ROUNDING)
+            coefficients = leaky_relu_derivative((W + change) @ X.T, gamma) * slopes * y
+            change += 10 ** rng.uniform(-2, 0) * a[:, None] * (coefficients @ X)
+        assert stable_rank(change) <= bounds.trajectory_rank_bound(orthogonality_defect(X), gamma) * (1 + ROUNDING)
 
 
 @pytest.mark.parametrize(
@@ -351,11 +321,10 @@ def test_other_losses_and_mini_batches_keep_the_bound(loss):
         ("gradient_rank_bound", (0.5, 0.9), "kappa = 0.9"),
         ("gradient_norm_floor", (3, 0.1, 0.0, 1.0), "slope = 0.0"),
         ("one_step_sigma", (3, 3, 3, 0.1, 0.5, 2.0, 1.0, 1.0, 0.5), "R_min = 2.0"),
-        ("one_step_sigma", (3, 3, 3, 0.1, 0.5, 1.0, 1.0, 0.0, 0.5), "alpha = 0.0"),
         ("one_step_sigma", (3, 3, 3, 0.1, 0.5, 1.0, 1.0, 1.0, 1.0), "eta = 1.0"),
         ("one_step_rank_bound", (0.5, 0.5), "rank = 0.5"),
     ],
 )
 def test_bounds_refuse_what_the_theorems_exclude(name, arguments, words):
-    with pytest.raises(ValueError, match=re.escape(words)):
+    with pytest.raises(ValueError, match=words):
         getattr(bounds, name)(*arguments)

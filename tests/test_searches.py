@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from pathlib import Path
@@ -16,39 +15,27 @@ from implicit_bias.searches import cache, registry
 ROOT = Path(__file__).resolve().parents[1]
 
 FLOORS = {
-    "thm-smoothness": 0.99,
-    "thm-margin-direction": 0.999,
-    "thm-optimal-direction": 0.99,
-    "thm-progress": 0.999,
-    "thm-sharp-norm-growth": 0.99,
-    "thm-sharp-norm-growth:kappa": 0.99,
     "thm-fast-rate": 0.9,
     "prp-lower-bound": 0.95,
-    "thm-loss": 0.999,
-    "thm-small-loss": 0.99,
-    "prp-loss-free-of-n": 0.99,
     "prp-last-iterate": 0.3,
     "thm-gaussian-orthogonal": 0.7,
-    "lem-dual-weights": 0.999,
-    "thm-exact-threshold": 0.999,
-    "thm-exact-ratio": 0.999,
-    "cor-angle": 0.999,
     "thm-initial-rank": 0.1,
-    "thm-gradient-rank": 0.999,
     "cor-gradient-rank-gaussian": 0.2,
     "thm-one-step-fine": 0.6,
     "thm-one-step": 0.2,
-    "thm-trajectory": 0.99,
     "cor-trajectory": 0.5,
 }
-"""What each search must come to: 0.99 and more where the theorem is sharp, elsewhere enough to show that it climbs."""
+"""What a search must come to where its theorem is not sharp, or attained only far out, to show that it climbs."""
+
+SHARP = 0.996
+"""What all the others must come to."""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("label", searches.SEARCHES)
 def test_no_search_refutes_a_theorem(label, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # hundreds of thousands of calls with small arrays
-    assert FLOORS[label] <= searches.quotient(label) <= 1 + searches.ROUNDING
+    assert FLOORS.get(label, SHARP) <= searches.quotient(label) <= 1 + searches.ROUNDING
 
 
 def test_every_search_is_for_a_theorem_of_the_book():
@@ -81,13 +68,14 @@ def test_labels_are_checked():
         registry.search("thm-loss")
 
 
-# --- the file of what they found ---------------------------------------------------------------
+# --- the files of what they found ---------------------------------------------------------------
 
 
 @pytest.fixture
 def file(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setattr(cache, "FOLDER", tmp_path / ".cache")
-    return tmp_path / ".cache" / "searches.json"
+    """The file of what is kept for ``thm-a:b``."""
+    monkeypatch.setattr(cache, "FOLDER", tmp_path / ".cache" / "searches")
+    return cache.FOLDER / "thm-a-b"
 
 
 def fail() -> float:
@@ -95,36 +83,23 @@ def fail() -> float:
 
 
 def test_a_search_runs_once_for_one_state_of_the_code(file, monkeypatch):
-    assert cache.kept("thm-a", lambda: 0.5) == 0.5
-    assert cache.kept("thm-b", lambda: 1 / 3) == 1 / 3
-    assert cache.kept("thm-a", fail) == 0.5 and cache.kept("thm-b", fail) == 1 / 3
-    monkeypatch.setattr(cache, "KEY", "another state")
-    assert cache.kept("thm-a", lambda: 0.75) == cache.kept("thm-a", fail) == 0.75
-    assert json.loads(file.read_text()) == {"key": "another state", "quotients": {"thm-a": 0.75}}
-    assert [path.name for path in file.parent.iterdir()] == [file.name]
-
-
-def test_what_another_process_found_meanwhile_is_kept(file):
-    cache.kept("thm-a", lambda: cache.kept("thm-b", lambda: 0.25) + 0.25)
-    assert cache.kept("thm-a", fail) == 0.5 and cache.kept("thm-b", fail) == 0.25
-
-
-QUOTIENTS = [b'{"key": "KEY", "quotients": {"thm-a": %s}}' % value for value in (b"NaN", b"1e999", b'"1"', b"null")]
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"[]", b"\xff", b"[" * 100_000, b'{"key": "KEY", "quotients": 3}', *QUOTIENTS]
-)
-def test_a_damaged_file_is_ignored_and_said_to_be(file, content, capsys):
-    file.parent.mkdir()
-    file.write_bytes(content.replace(b"KEY", cache.KEY.encode()))
+    assert cache.kept("thm-a:b", lambda: 1 / 3) == cache.kept("thm-a:b", fail) == 1 / 3
     assert cache.kept("thm-a", lambda: 0.5) == cache.kept("thm-a", fail) == 0.5
-    assert f"{file} cannot be used" in capsys.readouterr().err
+    monkeypatch.setattr(cache, "KEY", "another")
+    assert cache.kept("thm-a:b", lambda: 0.75) == cache.kept("thm-a:b", fail) == 0.75
+    assert file.read_text() == "0.75 another\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"0.2", b"0.25 KE", b"\xff", b"KEY", b"0.25 KEY KEY", b"x KEY"])
+def test_a_damaged_or_unfinished_file_is_not_used(file, content):
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content.replace(b"KEY", cache.KEY.encode()))
+    assert cache.kept("thm-a:b", lambda: 0.5) == cache.kept("thm-a:b", fail) == 0.5
 
 
 def test_a_file_that_cannot_be_written_does_no_harm(file, capsys):
-    file.parent.write_text("a file in the folder's place")
-    assert cache.kept("thm-a", lambda: 0.5) == 0.5
+    file.mkdir(parents=True)
+    assert cache.kept("thm-a:b", lambda: 0.5) == 0.5
     assert f"{file} cannot be written" in capsys.readouterr().err
 
 

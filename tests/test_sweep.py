@@ -5,12 +5,8 @@ The data are synthetic images that stand in for MNIST: nothing claimed here depe
 
 from __future__ import annotations
 
-import os
+import fcntl
 import re
-import subprocess
-import sys
-import threading
-import time
 from dataclasses import asdict, replace
 from unittest.mock import Mock
 
@@ -28,7 +24,6 @@ CONFIGURATION = replace(EXPERIMENT, sigmas=(0.02, 2.0), seeds=(0, 1), steps=12, 
 MEMBERS = CONFIGURATION.members()
 ONE_BY_ONE = Workers(group_size=1)
 MEASURED = ("loss", "train_error", "stable_rank", "test_error")
-DEADLINE = 60  # seconds that anything here may take
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -169,59 +164,24 @@ def test_place_that_cannot_be_written_is_named_before_anything_is_computed(image
 # Interrupted
 
 
-@pytest.mark.slow
-def test_killed_run_goes_on_from_the_finished_groups(images, expected, out, parts, trained):
-    program = """if True:
-        import sys, time
-        from implicit_bias.mnist import trainer
-        from test_sweep import CONFIGURATION, ONE_BY_ONE, record, synthetic_mnist
+def test_second_sweep_at_the_same_time_is_refused(images, expected, out, parts, monkeypatch):
+    def train(*rest, **more):
+        with pytest.raises(RecordingError, match=r"sweep.json: another process is computing it"):
+            record(CONFIGURATION, images, out)
+        return original(*rest, **more)
 
-        original = trainer.train
-        trainer.train = lambda group, *rest, **more: (
-            time.sleep(600) if group[0].sigma == 2.0 else original(group, *rest, **more)
-        )
-        record(CONFIGURATION, synthetic_mnist(200), sys.argv[1], ONE_BY_ONE)
-    """
-    before = recording.save(Recording("sweep", {}, [], 0.0), out) or out.read_bytes()
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, os.path.dirname(__file__)])}
-    with subprocess.Popen([sys.executable, "-c", program, str(out)], env=environment) as running:
-        try:
-            deadline = time.monotonic() + DEADLINE
-            while len(list(parts.glob("*.json"))) < 2 and time.monotonic() < deadline:
-                time.sleep(0.02)
-            with pytest.raises(RecordingError, match=r"sweep.json: another process is computing it"):
-                record(CONFIGURATION, images, out)
-        finally:
-            running.kill()
-    assert trained == [] and out.read_bytes() == before
-    (parts / f".0123456789.json.{'0' * 32}.tmp").touch()  # as a process killed while it writes leaves it
-    assert_as_expected(record(CONFIGURATION, images, out, ONE_BY_ONE), expected, out)
-    assert trained == MEMBERS[2:]
-
-
-def test_one_of_two_simultaneous_sweeps_is_refused(images, expected, out):
-    """Or comes after the other; in any case a whole recording is left, and nothing else."""
-    failures = []
-
-    def run():
-        try:
-            record(CONFIGURATION, images, out, ONE_BY_ONE)
-        except RecordingError as error:
-            failures.append(str(error))
-
-    for _ in range(3):
-        pair = [threading.Thread(target=run) for _ in range(2)]
-        for thread in pair:
-            thread.start()
-        for thread in pair:
-            thread.join(DEADLINE)
-        assert_as_expected(recording.load(out), expected, out)
-    assert all("another process is computing it" in failure for failure in failures)
+    original = trainer.train
+    monkeypatch.setattr(trainer, "train", train)
+    assert_as_expected(record(CONFIGURATION, images, out), expected, out)
+    monkeypatch.setattr(fcntl, "flock", lambda *rest: (parts / "lock").unlink())  # the first one ends just now
+    with pytest.raises(RecordingError, match="another process is computing it"):
+        record(CONFIGURATION, images, out)
 
 
 @pytest.fixture
 def interrupted(images, out, parts, monkeypatch):
-    """A sweep of which the first (sigma, seed) is finished; the part's file."""
+    """A sweep, to replace an older result, of which the first (sigma, seed) is finished; the part's file."""
+    recording.save(Recording("sweep", {}, [], 0.0), out)
     (first,) = trainer.train(MEMBERS[:1], images, 12, gamma=0.05, width=9, spectra_at=(0, *plotted_steps(12)))
     train = Mock(side_effect=[[first], KeyboardInterrupt])
     with monkeypatch.context() as patch:
@@ -232,7 +192,10 @@ def interrupted(images, out, parts, monkeypatch):
     return part
 
 
-def test_interrupted_run_keeps_what_is_finished(images, expected, out, interrupted, trained, capsys):
+def test_interrupted_run_keeps_what_is_finished(images, expected, out, parts, interrupted, trained, capsys):
+    assert recording.load(out).runs == []  # the older result
+    (parts / "lock").touch()  # as a killed process leaves it, and what it was writing
+    (parts / f".0123456789.json.{'0' * 32}.tmp").touch()
     assert_as_expected(record(CONFIGURATION, images, out), expected, out)
     assert trained == MEMBERS[1:]
     assert "1 of 4 runs were finished before" in capsys.readouterr().err
@@ -261,19 +224,12 @@ def test_foreign_part_is_named_and_left_alone(images, out, interrupted, trained,
     assert trained == MEMBERS[1:] and list(notes.parent.iterdir()) == [notes]
 
 
-@pytest.mark.parametrize("change", ["damage", "engine"])
-def test_part_that_cannot_be_trusted_is_computed_again(
-    images, expected, out, interrupted, trained, capsys, monkeypatch, change
-):
-    if change == "damage":
-        interrupted.write_text(interrupted.read_text().replace('"seed":0', '"seed":1'))
-    else:
-        monkeypatch.setattr(sweep, "ENGINE_VERSION", sweep.ENGINE_VERSION + 1)
+def test_part_that_cannot_be_trusted_is_computed_again(images, out, interrupted, trained, capsys, monkeypatch):
+    interrupted.with_name("damaged.json").write_text(interrupted.read_text().replace('"seed":0', '"seed":1'))
+    monkeypatch.setattr(sweep, "ENGINE_VERSION", sweep.ENGINE_VERSION + 1)
     assert_complete(record(CONFIGURATION, images, out), CONFIGURATION)
-    assert trained == MEMBERS
-    assert {"damage": "does not match its checksum", "engine": "engine: recorded 1, wanted 2"}[
-        change
-    ] in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert trained == MEMBERS and "does not match its checksum" in said and "engine: recorded 1, wanted 2" in said
 
 
 def test_overlapping_parts_are_not_counted_twice(images, out, interrupted, trained, capsys):

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 from implicit_bias.mnist import plain
+from implicit_bias.mnist.benchmark import Autograd
 from implicit_bias.mnist.configuration import EXPERIMENT, Member
 from implicit_bias.mnist.data import MNIST, synthetic_mnist
 from implicit_bias.mnist.engine import Engine, FullBatch, Images, Stack, Threads, padded, pixel_order
 from implicit_bias.mnist.plain import Run, initial_weights
 from implicit_bias.mnist.trainer import Log, members_that_fit, train
-from implicit_bias.mnist.yardsticks import Autograd
 from implicit_bias.small_scale import small_scale_limit
 
 GAMMA, WIDTH = EXPERIMENT.gamma, 9
@@ -141,22 +141,8 @@ def test_gradients_in_closed_form_are_those_of_autograd(images):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.slow
-def test_computes_what_plain_pytorch_does_on_mnist(mnist):
-    """The engine of the experiment, on the first images of each set."""
-    names = ("train_images", "train_labels", "test_images", "test_labels")
-    data, width = replace(mnist, **{name: getattr(mnist, name)[:2000] for name in names}), EXPERIMENT.width
-    members = [Member(sigma, 1, EXPERIMENT.alpha) for sigma in EXPERIMENT.sigmas]
-    for run in train(members, data, 2, gamma=GAMMA, width=width):
-        expected = plain.train(run.member, data, 2, gamma=GAMMA, width=width)
-        np.testing.assert_allclose(run.loss, expected.loss, rtol=1e-4)
-        np.testing.assert_allclose(run.stable_rank, expected.stable_rank, rtol=1e-5)
-        np.testing.assert_allclose(run.train_error, expected.train_error, atol=2.5 / 2000)
-        assert run.test_error == pytest.approx(expected.test_error, abs=2.5 / 2000)
-
-
 def test_chunks_leave_out_nothing_but_zeros(images):
-    """The shares have every image once, with its own label, and no chunk reads more columns than its images need."""
+    """The shares have every image once, and no chunk reads more columns than its images need."""
     pixels = pixel_order(images.train_images)
     assert sorted(pixels) == list(range(784))
     loaded = Images(images.train_images, images.train_labels, pixels, Engine())
@@ -167,9 +153,6 @@ def test_chunks_leave_out_nothing_but_zeros(images):
     for part, x in (chunk for share in shares for chunk in share):
         assert not loaded.inputs[part, x.shape[1] :].any()
         assert (x[:, 0] == 1).all() and x[:, -16:].any()
-        found = {(bytes(row), int(label)) for row, label in zip(x[:, 1:].numpy(), loaded.labels[part])}
-        seen = np.pad(images.train_images[:, pixels] / np.float32(255), ((0, 0), (0, 40)))[:, : x.shape[1] - 1]
-        assert found <= {(bytes(row), label) for row, label in zip(np.ascontiguousarray(seen), images.train_labels)}
     live = int(images.train_images.any(axis=0).sum())
     for switch, columns in (({"sort": False}, padded(1 + live)), ({"skip_dead": False}, 800)):
         loaded = Images(images.train_images, images.train_labels, pixels, Engine(**switch))
@@ -253,15 +236,11 @@ def test_memory_is_shared_by_members_and_threads():
     [
         ({"members": []}, "no members"),
         ({"steps": 0}, "steps = 0"),
-        ({"gamma": 0.0}, "gamma = 0.0"),
         ({"gamma": 1.5}, "gamma = 1.5"),
         ({"width": 0}, "width = 0"),
         ({"members": [Member(0.1, 0, -1.0)]}, "alpha has the entry -1.0"),
-        ({"members": [Member(0.1, 0, np.inf)]}, "alpha has 1 entries that are not finite"),
-        ({"members": [Member(0.0, 0, 0.1)]}, "sigma = 0.0"),
         ({"members": [Member(np.nan, 0, 0.1)]}, "sigma = nan"),
         ({"chunk": 0}, "chunk=0.*at least 1"),
-        ({"logit_floor": 0.0}, "logit_floor=0.0.*negative"),
         ({"logit_floor": np.nan}, "logit_floor=nan"),
     ],
 )
@@ -306,21 +285,12 @@ def test_small_scale_limit_is_homogeneous_but_not_linear(images):
     assert np.abs(gap).max() > 1e-3
 
 
-@pytest.mark.parametrize(
-    "bad, words",
-    [
-        ({"U": np.ones((2, 3))}, r"U has shape \(2, 3\)"),
-        ({"labels": np.arange(0, 15, 3)}, "labels from 0 to 12"),
-        ({"alpha": -1.0}, "alpha = -1"),
-    ],
-)
-def test_small_scale_limit_names_bad_values(bad, words):
-    right = {
-        "U": np.ones((2, 4)),
-        "A": np.ones((10, 2)),
-        "X": np.ones((5, 3)),
-        "labels": np.zeros(5, int),
-        "alpha": 0.1,
-    }
-    with pytest.raises(ValueError, match=words):
-        small_scale_limit(**(right | bad), gamma=0.5, steps=1)
+def test_small_scale_limit_names_bad_values():
+    U, A, X, labels = np.ones((2, 4)), np.ones((10, 2)), np.ones((5, 3)), np.zeros(5, int)
+    for bad, words in (
+        ((U[:, :3], A, X, labels, 0.1), r"U has shape \(2, 3\)"),
+        ((U, A, X, labels + 3 * np.arange(5), 0.1), "labels from 0 to 12"),
+        ((U, A, X, labels, -1.0), "alpha = -1"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            small_scale_limit(*bad, GAMMA, 1)

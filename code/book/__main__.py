@@ -1,62 +1,41 @@
-"""Build the book where there is no Quarto: ``python code/book [--to html|pdf] [--output-dir _book]``.
+"""Build the book where there is no Quarto: ``python code/book [--to html|pdf]``, in the folder of ``_quarto.yml``.
 
-Run it in the folder of ``_quarto.yml``. The new book replaces the old one only when it is whole; after an error,
-which names the file and the label or the first words, the old one is as it was and the exit status is 1.
+The new book replaces the old one only when it is whole; after an error, which names the file and the label or the
+first words, the old one is as it was and the exit status is 1.
 """
 
-from __future__ import annotations
-
 import argparse
-import asyncio
 import fcntl
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from pathlib import Path
 
-from chunks import Run
-from project import Book, BookError, number, read_book, write_html, write_pdf
+from chunks import Chapter
+from project import BookError, read_book, write, write_html, write_pdf
 
-KERNELS = 2  # chapters run at a time
 MARK = ".built-by-code-book"  # stands in each folder that a build made
 
 
-def _git(root: Path, *arguments: str) -> bool:
-    """Return whether git is there and says yes."""
-    try:
-        return subprocess.run(["git", *arguments], cwd=root, capture_output=True).returncode == 0
-    except OSError:
-        return False
-
-
-def refuse(book: Book, output: Path) -> None:
-    """Refuse an output folder that may hold something else than a built book: it must be absent, empty or marked.
-
-    Quarto leaves no mark. What it built is known by its files in the folder that ``_quarto.yml`` names, where git
-    ignores that folder: there, nobody keeps anything. Without git, such a folder is refused.
-    """
-    root = book.root.resolve()
-    if output == root or output in root.parents:
+def refuse(root: Path, output: Path) -> None:
+    """Refuse an output folder that may hold something else than a built book: it must be absent, empty or marked."""
+    if root.resolve().is_relative_to(output):
         raise BookError(f"{output}: the book would replace the project")
-    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
-        return
-    if not output.is_dir() or _git(root, "ls-files", "--error-unmatch", "--", str(output)):
-        raise BookError(f"{output}: it is a file, or git tracks what is in it; name another folder")
-    built = any((output / name).is_file() for name in ("index.html", book.pdf_name))
-    named = output == (root / book.get("project", "output-dir", "_book")).resolve()
-    if not (output / MARK).is_file() and not (built and named and _git(root, "check-ignore", "-q", str(output))):
+    tracked = ["git", "ls-files", "--error-unmatch", "--", str(output)]
+    if shutil.which("git") and subprocess.run(tracked, cwd=root, capture_output=True).returncode == 0:
+        raise BookError(f"{output}: git tracks what is in it; name another folder")
+    if output.exists() and not (output / MARK).is_file() and not (output.is_dir() and not any(output.iterdir())):
         raise BookError(f"{output}: this builder did not make it; delete it, or name another folder")
 
 
 @contextmanager
-def replacing(book: Book, output: Path, formats: list[str]) -> Iterator[Path]:
-    """Yield a folder to build in; what is then in its folder ``new`` takes the place of ``output``.
-
-    What the old book has of a format that is not in ``formats`` is kept. Another build waits for the end of this one.
-    """
+def replacing(root: Path, output: Path) -> Iterator[Path]:
+    """Yield a folder to build in; its folder ``new`` takes the place of ``output``. One build waits for another."""
+    refuse(root, output)
     output.parent.mkdir(parents=True, exist_ok=True)
     work = output.with_name(f".{output.name}-building")
     new, old = work / "new", work / "old"
@@ -74,12 +53,8 @@ def replacing(book: Book, output: Path, formats: list[str]) -> Iterator[Path]:
         work.mkdir()
         (work / MARK).touch()
         yield work
-        refuse(book, output)
+        refuse(root, output)
         (new / MARK).touch()
-        if formats == ["html"] and (output / book.pdf_name).is_file():
-            shutil.copy2(output / book.pdf_name, new)
-        if formats == ["pdf"] and output.is_dir():
-            shutil.copytree(output, new, dirs_exist_ok=True, ignore=shutil.ignore_patterns(book.pdf_name))
         if output.exists():
             output.rename(old)
         new.rename(output)
@@ -88,32 +63,29 @@ def replacing(book: Book, output: Path, formats: list[str]) -> Iterator[Path]:
         os.close(lock)
 
 
-async def run_all(book: Book, to: Path, live: bool) -> None:
-    """Write the chapters as plain Markdown to the folder ``to``; code runs if this is ``live``."""
-    run, free = Run(book, to, live), asyncio.Semaphore(KERNELS)
-
-    async def one(file: str) -> None:
-        async with free:
-            await run.chapter(file)
-        if live:
-            print(f"ran {file}", file=sys.stderr)
-
-    await asyncio.gather(*(one(file) for file in book.files))
-
-
-def build(root: Path, formats: list[str], folder: str | None) -> Path:
-    """Build ``formats`` of the book in ``root`` and return the output folder."""
+def build(root: Path, formats: list[str]) -> Path:
+    """Build ``formats`` of the book in ``root`` and return the output folder; what it has of another format is kept."""
     book = read_book(root)
-    output = (root / (folder or book.get("project", "output-dir", "_book"))).resolve()
-    refuse(book, output)
-    with replacing(book, output, formats) as work:
-        asyncio.run(run_all(book, work / "dry", live=False))
-        number(book, work / "dry")  # what is wrong with the text shows before minutes of code
-        asyncio.run(run_all(book, work / "live", live=True))
+    output = root.joinpath(book.groups["project"].get("output-dir", "_book")).resolve()
+    chapters = [Chapter(book, file) for file in book.files]
+    with replacing(root, output) as work:
+        text, new = work / "text", work / "new"
+        for chapter in chapters:
+            chapter.write(text)
+        write(book, text, "html")  # what is wrong with the text shows before minutes of code
+        pool = ThreadPoolExecutor(2)
+        for done in as_completed([pool.submit(chapter.run) for chapter in chapters]):
+            done.result()
+        for chapter in chapters:
+            chapter.write(text)
         if "html" in formats:
-            write_html(book, work / "live", work / "new")
+            write_html(book, text, new)
+        elif output.exists():
+            shutil.copytree(output, new)
         if "pdf" in formats:
-            write_pdf(book, work / "live", work / "new")
+            write_pdf(book, text, new)
+        elif (output / book.pdf).is_file():
+            shutil.copy2(output / book.pdf, new)
     return output
 
 
@@ -121,10 +93,9 @@ def main() -> int:
     """Run the command line and return the exit status."""
     parser = argparse.ArgumentParser(prog="python code/book", description="Build the book without Quarto.")
     parser.add_argument("--to", choices=("html", "pdf"), help="default: both")
-    parser.add_argument("--output-dir", help="default: the one of _quarto.yml, or _book")
-    options = parser.parse_args()
+    to = parser.parse_args().to
     try:
-        print(f"built {build(Path.cwd(), [options.to] if options.to else ['html', 'pdf'], options.output_dir)}")
+        print(f"built {build(Path.cwd(), [to] if to else ['html', 'pdf'])}", flush=True)
     except (BookError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -135,4 +106,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    os._exit(main())  # without waiting for code that still runs: its kernel ends with this process

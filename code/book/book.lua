@@ -1,19 +1,19 @@
--- Reads the chapters, numbers the whole book at once, resolves its references and gives its blocks the format's form.
+-- Numbers the whole book at once, resolves its references and gives its blocks the format's form: a filter of Pandoc's.
 --
--- Both a reader and a filter of Pandoc's. The document is a list of divs, one a chapter, with the attribute `file`; the
--- metadata `parts` and `appendices` hold, by file, the title of the part that a chapter opens, and which chapters are
--- appendices. Numbers follow Quarto's books: by chapter, each kind of block for itself. What is not known is said on
--- standard error, all of it, and the exit status is 1.
+-- Before each chapter stands a div .chapter with the attributes `file` and `part`, empty where none begins; from the part
+-- Appendices on, chapters are appendices. Numbers follow Quarto's books: by chapter, each kind of block for itself. What
+-- is not known is said on standard error, all of it, and the exit status is 1.
 
 local STATEMENTS = { thm = "Theorem", lem = "Lemma", prp = "Proposition", cor = "Corollary", def = "Definition",
   exm = "Example", rem = "Remark" }
-local WORDS = { fig = "Figure", tbl = "Table", eq = "Equation", sec = "Section" }
-for kind, word in pairs(STATEMENTS) do WORDS[kind] = word end
-local CALLOUTS = { note = "Note", tip = "Tip", warning = "Warning", important = "Important", caution = "Caution" }
+local WORDS = setmetatable({ fig = "Figure", tbl = "Table", eq = "Equation", sec = "Section" }, { __index = STATEMENTS })
+local CALLOUTS = { note = "Note", tip = "Tip", warning = "Warning" }
 
-local Inlines, Plain, Span, Str, Space = pandoc.Inlines, pandoc.Plain, pandoc.Span, pandoc.Str, pandoc.Space
-local latex, labels, problems, chapters, known = FORMAT == "latex", {}, {}, {}, {}
-local chapter, counts, opened = nil, {}, { chapters = 0, appendices = 0 }
+local Blocks, Inlines, Plain, Span, Str, Space =
+  pandoc.Blocks, pandoc.Inlines, pandoc.Plain, pandoc.Span, pandoc.Str, pandoc.Space
+local latex, labels, problems, chapters, entries = FORMAT == "latex", {}, {}, {}, {}
+local chapter, appendix, folded = nil, false, false -- the one at hand
+local opened = { [true] = 0, [false] = 0 } -- how many appendices and chapters have a number
 
 local function fail(message) table.insert(problems, chapter.file .. ": " .. message) end
 local function words(block) return "“" .. pandoc.utils.stringify(block):sub(1, 40) .. "”" end
@@ -24,51 +24,39 @@ local function kind_of(label) return label:match("^(%l+)%-") or "" end
 local function define(label, word, number)
   if labels[label] then fail("the label " .. label .. " is already defined in " .. labels[label].file) end
   labels[label] = { word = word, number = number, file = chapter.file, page = chapter.page }
+  return number
 end
 
 -- The next number of this kind of block in this chapter, as "3.2", recorded under its label.
 local function enumerate(label)
   local kind = kind_of(label)
-  if not chapter.number and (opened.chapters > 0 or STATEMENTS[kind]) then
+  if not chapter.number and (opened[false] > 0 or STATEMENTS[kind]) then
     fail(label .. " stands in a chapter without a number")
   end
-  counts[kind] = (counts[kind] or 0) + 1
-  local number = (chapter.number and chapter.number .. "." or "") .. counts[kind]
-  define(label, WORDS[kind], number)
-  return number
+  chapter[kind] = (chapter[kind] or 0) + 1
+  return define(label, WORDS[kind], (chapter.number and chapter.number .. "." or "") .. chapter[kind])
 end
 
 local function section(header)
-  local level, numbered, number, shown = header.level, not header.classes:includes("unnumbered"), nil, nil
+  local level, word, numbered, number = header.level, "Section", not header.classes:includes("unnumbered"), nil
   if level == 1 then
-    if chapter.title then fail("a second # heading: " .. words(header)) end
-    chapter.title, counts = header.content:clone(), {}
+    if chapter.id then fail("a second # heading: " .. words(header)) end
+    chapter.id, word = chapter.id or header.identifier, appendix and "Appendix" or "Chapter"
     if numbered then
-      local series = chapter.appendix and "appendices" or "chapters"
-      opened[series] = opened[series] + 1
-      number = chapter.appendix and string.char(64 + opened[series]) or tostring(opened[series])
-      shown = { Span(chapter.appendix and "Appendix " .. number .. " —" or number, { class = "chapter-number" }),
-        Str("\u{a0}"), Space() }
+      opened[appendix] = opened[appendix] + 1
+      number = appendix and string.char(64 + opened[appendix]) or tostring(opened[appendix])
     end
     chapter.number = number
   elseif numbered and chapter.number then
-    counts[level] = (counts[level] or 0) + 1
-    for deeper = level + 1, 6 do counts[deeper] = 0 end
+    chapter[level] = (chapter[level] or 0) + 1
+    for deeper = level + 1, 6 do chapter[deeper] = 0 end
     number = chapter.number
-    for upto = 2, level do number = number .. "." .. (counts[upto] or 0) end
-    shown = { Span(number, { class = "header-section-number" }), Space() }
-  elseif numbered then
+    for upto = 2, level do number = number .. "." .. (chapter[upto] or 0) end
+  else
     header.classes:insert("unnumbered")
   end
-  if kind_of(header.identifier) == "sec" then
-    define(header.identifier, level > 1 and "Section" or chapter.appendix and "Appendix" or "Chapter", number)
-  else -- headings of the same words in two chapters need labels
-    define(header.identifier)
-  end
-  if number and not latex then
-    header.attributes.number = number
-    header.content = shown .. header.content
-  end
+  if kind_of(header.identifier) == "sec" then define(header.identifier, word, number) end
+  header.attributes.number = word == "Appendix" and number and "Appendix " .. number .. " —" or number
   return header
 end
 
@@ -77,24 +65,18 @@ local function take_title(div)
   if div.content[1] and div.content[1].t == "Header" then return div.content:remove(1).content end
 end
 
-local function details(class, open, summary, content)
-  local start = '<details class="' .. class .. '"' .. (open and " open" or "") .. "><summary>"
-  local head = pandoc.Blocks { rawblock(start), summary, rawblock("</summary>") }
-  return head .. pandoc.Blocks(content) .. { rawblock("</details>") }
-end
-
 -- A LaTeX environment, or a div whose first paragraph opens with `head`.
-local function environment(div, name, arguments, head, attributes)
+local function environment(div, name, arguments, head)
+  local first, last = div.content[1], div.content[#div.content]
   if latex then
-    local last, ending = div.content[#div.content], raw("\\end{" .. name .. "}")
+    local ending = raw("\\end{" .. name .. "}")
     -- on the last line, where a proof's mark belongs
     if last and last.t == "Para" then last.content:insert(ending) else div.content:insert(Plain { ending }) end
     div.content:insert(1, Plain(Inlines { raw("\\begin{" .. name .. "}") } .. arguments))
     return pandoc.Div(div.content)
   end
-  local first = div.content[1]
   if first and first.t == "Para" then first.content = head .. first.content else div.content:insert(1, Plain(head)) end
-  return pandoc.Div(div.content, attributes)
+  return pandoc.Div(div.content, { id = div.identifier, class = name == "proof" and name or "theorem " .. name })
 end
 
 local function statement(div)
@@ -105,46 +87,59 @@ local function statement(div)
     arguments = arguments .. { raw("[{") } .. title .. { raw("}]") }
   end
   local shown = Inlines { Span(pandoc.Strong(head), { class = "theorem-title" }), Space() }
-  return environment(div, word:lower(), arguments .. { raw("\\label{" .. label .. "}") }, shown,
-    { id = label, class = "theorem " .. word:lower() })
+  return environment(div, word:lower(), arguments .. { raw("\\label{" .. label .. "}") }, shown)
 end
 
 local function proof(div)
   if take_title(div) then fail("a proof with a title: " .. words(div)) end
-  local head = Inlines { Span({ pandoc.Emph("Proof"), Str(".") }, { class = "proof-title" }), Space() }
-  return environment(div, "proof", {}, head, { class = "proof" })
+  return environment(div, "proof", {}, Inlines { Span({ pandoc.Emph("Proof"), Str(".") }), Space() })
 end
 
 local function callout(div, name)
-  local title = take_title(div) or Inlines { Str(div.attributes.title or CALLOUTS[name]) }
+  local title, fold = take_title(div) or Inlines { Str(div.attributes.title or CALLOUTS[name]) }, div.attributes.collapse
   if latex then
     return environment(div, "callout", Inlines { raw("{callout-" .. name .. "}{") } .. title .. { raw("}") })
   end
-  local fold, class = div.attributes.collapse, "callout callout-" .. name
-  title = Plain { Span(title, { class = "callout-title" }) }
-  if not fold then return pandoc.Div({ title } .. div.content, { class = class }) end
-  return details(class, fold == "false", title, div.content)
+  local class, head = "callout callout-" .. name, Plain { Span(title, { class = "callout-title" }) }
+  if not fold then return pandoc.Div({ head } .. div.content, { class = class }) end
+  local start = '<details class="' .. class .. '"' .. (fold == "false" and " open" or "") .. "><summary>"
+  return Blocks { rawblock(start), head, rawblock("</summary>") } .. div.content .. { rawblock("</details>") }
+end
+
+local function open(div)
+  chapter = { file = div.attributes.file, part = div.attributes.part, page = string.format("%03d.html", #chapters + 1) }
+  table.insert(chapters, chapter)
+  chapters[chapter.file] = chapter
+  appendix = appendix or chapter.part == "Appendices"
+  if not latex or chapter.part == "" then return {} end
+  local start = "\\cleardoublepage\\phantomsection\\addcontentsline{toc}{part}{" .. chapter.part .. "}\\appendix"
+  return rawblock(appendix and start or "\\part{" .. chapter.part .. "}")
 end
 
 local function block(div)
-  local class, kind = table.concat(div.classes, " ."), kind_of(div.identifier)
-  local name = class:match("^callout%-(%l+)$")
+  if div.classes[1] == "chapter" then return open(div) end
+  local class, name = table.concat(div.classes, " ."), div.classes[1] and div.classes[1]:match("^callout%-(%l+)$")
   for key in pairs(div.attributes) do
     if not name or key ~= "title" and key ~= "collapse" then fail("the attribute " .. key .. " of " .. words(div)) end
   end
-  if STATEMENTS[kind] and class == "" then return statement(div) end
+  if STATEMENTS[kind_of(div.identifier)] and class == "" then return statement(div) end
   if class == "proof" and div.identifier == "" then return proof(div) end
-  if CALLOUTS[name] then return callout(div, name) end
-  if div.identifier == "refs" and class == "" then known.listed = true return end
-  fail("the block {#" .. div.identifier .. " ." .. class .. "} is not supported: " .. words(div))
+  if CALLOUTS[name] and not div.classes[2] then return callout(div, name) end
+  if div.identifier ~= "refs" or class ~= "" then
+    fail("the block {#" .. div.identifier .. " ." .. class .. "} is not supported: " .. words(div))
+  end
 end
 
 -- LaTeX counts figures and tables by itself.
-local function captioned(label, caption)
-  local number = enumerate(label)
-  local head = Inlines { Str(WORDS[kind_of(label)] .. "\u{a0}" .. number .. ":"), Space() }
-  if not latex then caption.long = { Plain(head .. (caption.long[1] and caption.long[1].content or {})) } end
-  return caption
+local function captioned(block)
+  local label, kind, text = block.identifier, block.t == "Figure" and "fig" or "tbl", block.caption.long
+  if kind_of(label) ~= kind then
+    if #text > 0 then fail("a caption needs a label {#" .. kind .. "-…}: " .. words(text)) end
+    return
+  end
+  local head = Inlines { Str(WORDS[kind] .. "\u{a0}" .. enumerate(label) .. ":"), Space() }
+  if not latex then block.caption.long = { Plain(head .. (text[1] and text[1].content or {})) } end
+  return block
 end
 
 local function image(img)
@@ -155,25 +150,28 @@ local function image(img)
   return img
 end
 
-local function equations(inlines)
-  local out, i = Inlines {}, 1
-  while i <= #inlines do
-    local math, after = inlines[i], i + 1
-    if math.t == "Math" and inlines[after] and inlines[after].t == "Space" then after = after + 1 end
-    local typed = inlines[after] and inlines[after].t == "Str" and inlines[after].text or ""
-    local label = math.t == "Math" and math.mathtype == "DisplayMath" and typed:match("^{#(eq%-[%w-]+)}$")
-    if label then
-      local number = enumerate(label)
-      out:insert(latex and raw("\\begin{equation}\\label{" .. label .. "}" .. math.text .. "\\end{equation}")
-        or Span(pandoc.Math("DisplayMath", math.text .. "\\tag{" .. number .. "}"), { id = label }))
-    elseif math.t == "Str" and (math.text:match("^{#") or math.text:match("^:::+$")) then
-      fail(math.text .. " is left as it was typed: " .. words(inlines))
-    else
-      out:insert(math)
+-- A displayed formula with a label comes as a span.
+local function equation(span)
+  local label, math = span.identifier, span.content[1]
+  if kind_of(label) ~= "eq" then return end
+  local number = enumerate(label)
+  if latex then return raw("\\begin{equation}\\label{" .. label .. "}" .. math.text .. "\\end{equation}") end
+  span.content = { pandoc.Math("DisplayMath", math.text .. "\\tag{" .. number .. "}") }
+  return span
+end
+
+local function typed(inlines)
+  for _, one in ipairs(inlines) do
+    if one.t == "Str" and (one.text:match("^{#") or one.text:match("^:::")) then
+      fail(one.text .. " is left as it was typed: " .. words(inlines))
     end
-    i = label and after + 1 or i + 1
   end
-  return out
+end
+
+local function cell_code(code)
+  if latex or not folded or not code.classes:includes("cell-code") then return end
+  local start = rawblock('<details class="code-fold"><summary>Code</summary>')
+  return { start, code, rawblock("</details>") }, false
 end
 
 local function only_macros(el)
@@ -183,28 +181,8 @@ local function only_macros(el)
 end
 
 local number = {
-  traverse = "topdown", Header = section, Div = block, Inlines = equations, Image = image,
-  RawBlock = only_macros, RawInline = only_macros,
-  CodeBlock = function(code)
-    local fold = code.attributes.fold
-    code.attributes.fold = nil
-    if not fold or latex then return code end
-    return details("code-fold", fold == "show", Plain { Str("Code") }, { code }), false
-  end,
-  Figure = function(figure)
-    if kind_of(figure.identifier) == "fig" then figure.caption = captioned(figure.identifier, figure.caption) end
-    return figure
-  end,
-  Table = function(tbl)
-    local label, caption = tbl.identifier, tbl.caption
-    if kind_of(label) == "tbl" then
-      caption = captioned(label, caption)
-      if latex then return end
-      tbl.identifier, tbl.caption = "", {}
-      return pandoc.Figure({ tbl }, caption, { id = label, class = "table" }), false
-    end
-    if #caption.long > 0 then fail("a table with a caption needs a label {#tbl-…}: " .. words(caption.long)) end
-  end,
+  traverse = "topdown", Header = section, Div = block, Figure = captioned, Table = captioned, Image = image,
+  Span = equation, Inlines = typed, RawBlock = only_macros, RawInline = only_macros, CodeBlock = cell_code,
 }
 
 local function references(cite)
@@ -213,7 +191,7 @@ local function references(cite)
     local to = labels[one.id] or {}
     if not WORDS[kind_of(one.id)] then
       foreign = foreign + 1
-      if not known[one.id] then fail("no entry @" .. one.id .. " in the bibliography") end
+      if not entries[one.id] then fail("no entry @" .. one.id .. " in the bibliography") end
     elseif not to.number then
       fail((to.file and "the section has no number: @" or "unresolved reference @") .. one.id)
     else
@@ -222,86 +200,53 @@ local function references(cite)
         or Inlines { Str(one.mode == "SuppressAuthor" and "" or to.word .. "\u{a0}") }
       if i > 1 then out:extend { Str(","), Space() } end
       out:extend(latex and word .. { raw("\\ref{" .. one.id .. "}") }
-        or { pandoc.Link(word .. { Str(to.number) }, to.page .. "#" .. one.id, "", { class = "xref" }) })
+        or { pandoc.Link(word .. { Str(to.number) }, to.page .. "#" .. one.id) })
     end
   end
   if foreign == 0 then return out end
   if foreign < #cite.citations then fail("references and citations in the same brackets: " .. words(cite)) end
 end
 
--- A link to another chapter names its source; Pandoc knows the page of every other address in the book.
+-- A link to another chapter names its source; Pandoc knows on which page an address of the book is.
 local function link(a)
   local path, anchor = a.target:match("^([^:#]*%.qmd)(#?.*)$")
   if not path then return end
   local other = chapters[pandoc.path.normalize(pandoc.path.join { pandoc.path.directory(chapter.file), path })]
   if not other then fail("a link to " .. a.target .. ", which is no chapter") return end
-  a.target = latex and (anchor ~= "" and anchor or "#" .. other.id) or other.page .. anchor
+  a.target = anchor ~= "" and anchor or "#" .. other.id
   return a
 end
 
-local function pages(doc, blocks)
-  local contents = {}
-  for i, div in ipairs(doc.blocks) do
-    local this, here = chapters[i], pandoc.structure.table_of_contents(div.content)
-    if this.part then table.insert(contents, { Plain { Span(this.part, { class = "part" }) } }) end
-    local shown = this.number and { Span(this.number, { class = "chapter-number" }), Space() } or {}
-    table.insert(contents, { Plain { pandoc.Link(Inlines(shown) .. this.title, this.page) } })
-    blocks:insert(div.content:remove(1))
-    here = here.content[1][2] -- below the chapter's own title
-    if here then
-      blocks:extend { rawblock('<aside><nav class="on-this-page" aria-label="On this page"><h2>On this page</h2>'), here,
-        rawblock("</nav></aside>") }
-    end
-    blocks:extend(div.content)
-  end
-  doc.meta.sidebar = pandoc.MetaBlocks { pandoc.BulletList(contents) }
-end
-
-local function one_document(doc, blocks)
-  for i, div in ipairs(doc.blocks) do
-    local this = chapters[i]
-    local start = this.appendix and "\\cleardoublepage\\phantomsection\\addcontentsline{toc}{part}{" .. (this.part or "")
-      .. "}\\appendix" or "\\part{" .. (this.part or "") .. "}"
-    if this.part then blocks:insert(rawblock(start)) end
-    blocks:extend(div.content)
-  end
-end
-
-function Reader(sources, options)
-  local blocks = pandoc.Blocks {}
-  for _, source in ipairs(sources) do
-    local doc = pandoc.read(source, "markdown-native_divs-native_spans", options) -- raw HTML stays as it is
-    blocks:insert(pandoc.Div(doc.blocks, { file = source.name, yaml = next(doc.meta) and "yes" or nil }))
-  end
-  return pandoc.Pandoc(blocks)
-end
-
 function Pandoc(doc)
-  for _, entry in ipairs(pandoc.utils.references(doc)) do known[entry.id] = true end
-  for i, div in ipairs(doc.blocks) do
-    local file, first = div.attributes.file, div.content[1]
-    local part = doc.meta.parts[file]
-    chapter = { file = file, page = string.format("%03d.html", i), id = first and first.identifier,
-      part = part and pandoc.utils.stringify(part), appendix = doc.meta.appendices[file] }
-    chapters[i], chapters[file] = chapter, chapter
-    if div.attributes.yaml or not (first and first.t == "Header" and first.level == 1) then
-      fail("a chapter opens with `# Title`, without YAML")
-    end
-  end
-  for _, filter in ipairs { number, { Cite = references, Link = link } } do
-    for i, div in ipairs(doc.blocks) do
+  for _, entry in ipairs(pandoc.utils.references(doc)) do entries[entry.id] = true end
+  folded = doc.meta["code-fold"]
+  doc = doc:walk(number)
+  local i = 0
+  doc = doc:walk {
+    traverse = "topdown", Cite = references, Link = link,
+    Header = function(header)
+      if chapters[i + 1] and chapters[i + 1].id == header.identifier then i = i + 1 end
       chapter = chapters[i]
-      doc.blocks[i].content = div.content:walk(filter)
-    end
-  end
-  if next(known) and not known.listed then fail("there are citations, but no chapter has the block ::: {#refs}") end
+    end,
+  }
   if #problems > 0 then
     io.stderr:write(table.concat(problems, "\n") .. "\n")
     os.exit(1)
   end
-  local blocks = pandoc.Blocks {};
-  (latex and one_document or pages)(doc, blocks)
-  doc.blocks, doc.meta.numbers = blocks, {}
-  for label, to in pairs(labels) do doc.meta.numbers[label] = to.number end
+  if latex then return doc end
+  local toc, blocks, contents = pandoc.structure.table_of_contents(doc, PANDOC_WRITER_OPTIONS).content, Blocks {}, {}
+  local start = rawblock('<aside><nav class="on-this-page" aria-label="On this page"><h2>On this page</h2>')
+  for _, one in ipairs(doc.blocks) do
+    blocks:insert(one)
+    if one.t == "Header" and one.level == 1 then
+      i = i % #chapters + 1
+      local entry, here = toc[i][1], toc[i][2]
+      if chapters[i].part ~= "" then table.insert(contents, { Plain { Span(chapters[i].part, { class = "part" }) } }) end
+      entry.content[1].identifier, entry.content[1].target = "", chapters[i].page
+      table.insert(contents, { entry })
+      if here then blocks:extend { start, here, rawblock("</nav></aside>") } end
+    end
+  end
+  doc.blocks, doc.meta.sidebar = blocks, pandoc.MetaBlocks { pandoc.BulletList(contents) }
   return doc
 end

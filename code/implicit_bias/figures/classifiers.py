@@ -167,9 +167,9 @@ def equality_table(draws: int = 60) -> str:
             interpolator, margin = min_norm_interpolator(X, np.ones(n)), max_margin(X, np.ones(n))
             differ += _angle(interpolator.w, margin.w) > 1e-6
             weights.append(interpolator.dual * (X**2).sum(axis=1))
-        least = np.round(np.min(weights), 3) + 0.0  # no -0.000
         off, bound = np.abs(np.array(weights) - 1).max(), bounds.dual_weight_deviation(pR2)
-        lines.append(f"| {pR2:g} | {len(weights)} | {differ} | {least:.3f} | {off:.3f} | {bound:.3f} |")
+        # "z": zero has no minus sign
+        lines.append(f"| {pR2:g} | {len(weights)} | {differ} | {np.min(weights):z.3f} | {off:.3f} | {bound:.3f} |")
     return "\n".join(lines)
 
 

@@ -34,11 +34,10 @@ def example() -> Example:
     """Return 40 samples in dimension 5 with a narrow margin, and a network of 8 neurons."""
     rng = np.random.default_rng(2)
     n, d, m, gamma = 40, 5, 8, 0.5
-    u = np.eye(d)[0]
     X = rng.standard_normal((n, d))
     X /= np.linalg.norm(X, axis=1, keepdims=True)
-    y = np.where(X @ u >= 0, 1.0, -1.0)
-    X += 0.02 * np.outer(y, u)
+    y = np.where(X[:, 0] >= 0, 1.0, -1.0)
+    X[:, 0] += 0.02 * y
     X /= np.linalg.norm(X, axis=1).max()
     a = network.output_weights(rng.permutation(np.repeat([1.0, -1.0], m // 2)))
     c = bounds.margin_constant(gamma, max_margin(X, y).w)

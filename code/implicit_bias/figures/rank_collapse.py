@@ -42,9 +42,7 @@ def spectra() -> Figure:
 
 def initial_rank() -> Figure:
     """Stable rank of Gaussian weights over a grid of ``(m, d)``, against ``md/(√m+√d)²`` and the proved floor."""
-    rng = np.random.default_rng(1)
-    dims = (10, 30, 100, 300, 900)
-    fine = np.geomspace(dims[0], dims[-1], 60)
+    rng, dims, fine = np.random.default_rng(1), (10, 30, 100, 300, 900), np.geomspace(10, 900, 60)
     with figure(columns=2) as (fig, (left, right)):
         for k, m in enumerate((25, 100, 400)):
             measured = np.array([[rank.stable_rank(rng.standard_normal((m, d))) for _ in DRAWS] for d in dims]).T
@@ -64,8 +62,7 @@ def one_step() -> Figure:
 
     The bound at a given σ is that of the smallest η that σ allows, and is drawn where one exists.
     """
-    n, sigmas = 8, np.geomspace(1e-6, 1.0, 25)
-    before_one = bounds.gaussian_gradient_rank_bound(THETA, GAMMA)
+    n, sigmas, gradient_rank = 8, np.geomspace(1e-6, 1.0, 25), bounds.gaussian_gradient_rank_bound(THETA, GAMMA)
     with figure(height=3.6) as (fig, (axes,)):
         for k, (m, d) in enumerate(((50, 100), (100, 300), (200, 600))):
             rng = np.random.default_rng(k)
@@ -78,10 +75,10 @@ def one_step() -> Figure:
             axes.axhline(float(np.median(before)), color=COLORS[k], linewidth=0.8, linestyle=":")
             limit = bounds.one_step_sigma(m, d, n, THETA, 0.25, 1.0, 1.0, 1.0, 1 - 1e-9)
             x = np.geomspace(sigmas[0], 0.6 * limit, 80)
-            bound = [bounds.one_step_rank_bound(before_one, v / limit) for v in x]
+            bound = [bounds.one_step_rank_bound(gradient_rank, v / limit) for v in x]
             axes.plot(x, bound, color=COLORS[k], linewidth=2.2, alpha=0.6, label="" if k else "bound")
-        constant = bounds.ONE_STEP_CONSTANT
-        axes.axhline(constant, color="black", linewidth=0.8, label=f"$C = {constant:.0f}$")
+        C = bounds.ONE_STEP_CONSTANT
+        axes.axhline(C, color="black", linewidth=0.8, label=f"$C = {C:.0f}$")
         axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel=r"$\mathrm{StableRank}(W^{(1)})$")
         axes.legend(loc="lower right")
     return fig
@@ -114,8 +111,7 @@ def trajectory() -> Figure:
 
 def sharp_limits() -> Figure:
     """The two limits of the gradient's stable rank for orthogonal data: Gaussian and adversarial weights."""
-    widths = np.unique(np.geomspace(10, 10_000, 9).astype(int))
-    rng = np.random.default_rng(3)
+    rng, widths = np.random.default_rng(3), np.geomspace(10, 10_000, 9).astype(int)
 
     def gradient_rank(y: Array, m: int) -> float:
         W = 1e-6 * rng.standard_normal((m, len(y)))

@@ -77,6 +77,7 @@ def stable_rank_figure(recording: Recording) -> Figure:
     """Draw what Problem 3.3 asks for: relative stable rank against sigma, a curve for each time (@fig-mnist-rank)."""
     sigmas = np.array(scales(recording))
     with figure(height=3.9) as (fig, (axes,)):
+        axes.set(xscale="log", yscale="log", xlabel=r"initial standard deviation $\sigma$")
         for k, (name, step) in enumerate(milestones(recording.configuration["steps"]).items()):
             ranks = np.transpose([relative_rank(recording, sigma, step) for sigma in sigmas])
             label = f"$t = {name}$" + (f" $= {step}$" if name != "1" else "")
@@ -87,8 +88,7 @@ def stable_rank_figure(recording: Recording) -> Figure:
         fine = np.geomspace(sigmas[0], sigmas[-1], 200)
         predicted = prediction(recording, fine)
         axes.plot(fine, predicted, color="black", linewidth=1, linestyle=(0, (4, 2)), label="$T$, predicted")
-        axes.set(xlim=(sigmas[0] / 1.5, 1.5 * sigmas[-1]), xscale="log", yscale="log")
-        axes.set_xlabel(r"initial standard deviation $\sigma$")
+        axes.set_xlim(sigmas[0] / 1.5, 1.5 * sigmas[-1])
         axes.set_ylabel(r"StableRank$(W^{(t)})$ / StableRank$(W^{(0)})$")
         axes.set_xticks(sigmas, [f"{sigma:g}" for sigma in sigmas])
         ratios = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)

@@ -118,6 +118,7 @@ def _benchmark(chosen: argparse.Namespace) -> None:
 
     It is measured against its own matrix products and against plain PyTorch, and what each of its tricks is worth.
     """
+    checks.whole(1, repetitions=chosen.repetitions)
     _check_place(chosen.out)
     benchmark.run(chosen.mnist_root, chosen.repetitions, chosen.out)
 

@@ -50,7 +50,6 @@ def train(
     width: int,
     spectra_at: Collection[int] = (),
     stop_below: float | None = None,
-    tf32: bool = False,
     progress: Callable[[int], None] | None = None,
     **switches: Any,
 ) -> list[Run]:
@@ -58,9 +57,8 @@ def train(
 
     There are ``steps`` ≥ 1 updates, but a member stops at the first step at which its training error is below the
     fraction ``stop_below``. The slope ``gamma`` of the leaky ReLU, in (0, 1], is its derivative at 0 too. All singular
-    values of W are kept at the steps ``spectra_at``; if there are any, the change of W is measured at every step. On
-    CUDA ``tf32`` allows TensorFloat-32 products (ten bits of mantissa). ``progress`` is called with the step after each
-    one. The ``switches`` are `Engine`'s.
+    values of W are kept at the steps ``spectra_at``; if there are any, the change of W is measured at every step.
+    ``progress`` is called with the step after each one, and the ``switches`` are `Engine`'s.
 
     `ValueError` if there are no members, or a number is out of its range.
     """
@@ -69,7 +67,7 @@ def train(
     checks.whole(1, steps=steps, width=width)
     checks.within("(0, 1]", gamma=gamma)
     checks.numbers_within("(0, inf)", "alpha", [member.alpha for member in members])
-    torch.backends.cuda.matmul.allow_tf32 = tf32
+    torch.backends.cuda.matmul.allow_tf32 = False  # a GPU too multiplies in full single precision
     engine, pixels = Engine(**switches), pixel_order(data.train_images)
     training = Images(data.train_images, data.train_labels, pixels, engine)
     test = Images(data.test_images, data.test_labels, pixels, engine)

@@ -100,7 +100,6 @@ def _results(
 ) -> Iterator[Recording]:
     """Yield what ``work`` gives for each group, as they finish."""
     distributed = _distributed()
-
     images = client.submit(lambda: data, pure=False)  # as a task, which is done again if the workers that have it die
     futures = [client.submit(work, images, group, pure=False) for group in groups]
     finished = 0
@@ -133,7 +132,6 @@ def _cluster(workers: Workers, most: int) -> Iterator[Any]:
     import dask
 
     distributed = _distributed()
-
     where = f"the Dask cluster at {workers.address}" if workers.address else "Dask on this machine"
     settings = {
         "distributed.scheduler.allowed-failures": ATTEMPTS - 1,
@@ -167,7 +165,6 @@ def _cluster(workers: Workers, most: int) -> Iterator[Any]:
 async def _greet(address: str) -> None:
     """Raise an error unless a scheduler answers in time. Dask's client alone would wait for ever for its greeting."""
     distributed = _distributed()
-
     connection = distributed.Security().get_connection_args("client")
     async with asyncio.timeout(_CONNECTION_SECONDS), distributed.rpc(address, connection_args=connection) as scheduler:
         if (kind := (await scheduler.identity())["type"]) != "Scheduler":

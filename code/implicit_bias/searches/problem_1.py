@@ -1,7 +1,8 @@
-"""Searches for violations of the inequalities of Problem 1."""
+"""Searches for violations of the inequalities of Problem 1, and data for them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -9,7 +10,48 @@ import numpy as np
 from .. import bounds, network
 from ..margin import max_margin
 from .registry import Array, Generator, Instance, search
-from .samples import one_sample_hitting_time, separable_data
+
+QuotientOf = Callable[[network.Trajectory, float, float], float]
+
+
+def separable_data(n: int, d: int, rng: Generator, margin: float = 0.1) -> tuple[Array, Array, Array]:
+    """Return ``X`` of shape (n, d) in the unit ball, labels ``y`` and a ``v`` with ``min_i y_i ⟨v, x_i⟩ = 1``.
+
+    Every sample is at least ``margin``, in (0, 1], from the plane orthogonal to ``v`` before all are scaled into the
+    ball.
+
+    >>> X, y, v = separable_data(5, 3, np.random.default_rng(0))
+    >>> round(float((y * (X @ v)).min()), 12)
+    1.0
+    """
+    u = rng.standard_normal(d)
+    u /= np.linalg.norm(u)
+    y = rng.choice([-1.0, 1.0], n)
+    X = rng.standard_normal((n, d))
+    X *= (rng.random((n, 1)) ** 0.25) / np.linalg.norm(X, axis=1, keepdims=True)
+    along = np.clip(np.abs(X @ u), margin, 1.0)
+    across = X - np.outer(X @ u, u)
+    room = np.sqrt(1 - along**2) / np.maximum(np.linalg.norm(across, axis=1), 1e-300)
+    X = (y * along)[:, None] * u + np.minimum(room, 1.0)[:, None] * across
+    X /= max(1.0, np.linalg.norm(X, axis=1).max())
+    return X, y, u / (y * (X @ u)).min()
+
+
+def one_sample_hitting_time(eps: float, alpha: float, c: float = 1.0, z1: float | None = None) -> int:
+    """Return the first ``t`` with ``Ĝ(W^{(t)}) ≤ ε`` on the data of `prp-lower-bound`, from ``W^{(0)} = 0``.
+
+    There ``Ĝ = g(z_t)``, and the margin follows ``z_{t+1} = z_t + αc² g(z_t)`` from ``z_1 = αcφ'(0)x_1/2``, which is
+    in ``[αc²/2, αc/2]``; by default the smallest, that of ``φ'(0) = γ``.
+
+    >>> one_sample_hitting_time(eps=0.1, alpha=1.0)
+    10
+    """
+    if eps >= 0.5:
+        return 0
+    z, t = alpha * c**2 / 2 if z1 is None else z1, 1
+    while (slope := 1 / (1 + math.exp(z))) > eps:
+        z, t = z + alpha * c**2 * slope, t + 1
+    return t
 
 
 def _problem(rng: Generator) -> tuple[Array, Array, Array, Array, float]:
@@ -61,7 +103,7 @@ def margin_direction_optimal(rng: Generator) -> Instance:
     return quotient, a.size * X.shape[1]
 
 
-def _one_step(rng: Generator, quotient_of: Callable[[network.Trajectory, float, float], float]) -> Instance:
+def _one_step(rng: Generator, quotient_of: QuotientOf) -> Instance:
     """Return ``quotient_of(run, alpha, c)`` along one step, as a function of ``(log α, W)``."""
     X, y, v, a, gamma = _problem(rng)
     V, c = np.outer(a, v / np.linalg.norm(v)), bounds.margin_constant(gamma, v)
@@ -101,15 +143,15 @@ def norm_growth_sharp(rng: Generator) -> Instance:
     return _one_step(rng, quotient)
 
 
-def _run(rng: Generator, quotient_of: Callable[[network.Trajectory, float, float, int], float]) -> Instance:
-    """Return ``quotient_of(run, alpha, c, steps)`` along a whole run, as a function of ``(log α, W^{(0)})``."""
+def _run(rng: Generator, quotient_of: QuotientOf) -> Instance:
+    """Return ``quotient_of(run, alpha, c)`` along a whole run, as a function of ``(log α, W^{(0)})``."""
     X, y, v, a, gamma = _problem(rng)
     c, steps = bounds.margin_constant(gamma, v), int(10 ** rng.uniform(0, 2.5))
     scale = 0 if rng.random() < 0.5 else 1
 
     def quotient(p: Array) -> float:
         alpha, W0 = 10.0 ** np.clip(p[0], -3, 3), scale * p[1:].reshape(a.size, -1)
-        return quotient_of(network.gradient_descent(X, y, W0, a, gamma, alpha, steps - 1), alpha, c, steps)
+        return quotient_of(network.gradient_descent(X, y, W0, a, gamma, alpha, steps - 1), alpha, c)
 
     return quotient, a.size * X.shape[1] + 1
 
@@ -118,10 +160,10 @@ def _run(rng: Generator, quotient_of: Callable[[network.Trajectory, float, float
 def fast_rate(rng: Generator) -> Instance:
     """Search for a run whose mean ``G`` has ``αc²TG > 2 log⁺((1-G)/G) + α + 2c‖W^{(0)}‖_F``."""
 
-    def quotient(run: network.Trajectory, alpha: float, c: float, steps: int) -> float:
+    def quotient(run: network.Trajectory, alpha: float, c: float) -> float:
         mean = float(run.G.mean())
         odds = max(0.0, float(np.log1p(-mean) - np.log(mean)))
-        return alpha * c**2 * steps * mean / (2 * odds + alpha + 2 * c * float(run.F[0]))
+        return alpha * c**2 * run.G.size * mean / (2 * odds + alpha + 2 * c * float(run.F[0]))
 
     return _run(rng, quotient)
 
@@ -165,7 +207,7 @@ def loss_simple(rng: Generator) -> Instance:
 @search("prp-loss-free-of-n", starts=14, rounds=25)
 def loss_free_of_n(rng: Generator) -> Instance:
     """Search for a run whose mean loss exceeds `bounds.mean_loss`."""
-    return _run(rng, lambda run, alpha, c, steps: run.L.mean() / bounds.mean_loss(steps, alpha, c, run.F[0]))
+    return _run(rng, lambda run, alpha, c: run.L.mean() / bounds.mean_loss(run.L.size, alpha, c, run.F[0]))
 
 
 @search("prp-last-iterate", starts=10, rounds=60)
