@@ -18,15 +18,16 @@ def recording(lengths: dict[float, tuple[int, int]]) -> Recording:
         for seed, length in enumerate(pair):
             values = list(np.linspace(1.0, 0.5, STEPS + 1)[:length])
             spectra = {str(t): [2.0, 1.0] for t in (0, STEPS) if t < length}
-            series = dict.fromkeys(("train_error", "loss", "stable_rank"), values)
+            series = dict.fromkeys(("train_error", "loss", "stable_rank", "norm", "spectral_norm"), values)
             rows.append({"sigma": sigma, "seed": seed, "singular_values": spectra, **series})
-    return Recording("sweep", {"steps": STEPS}, rows, 0.0, environment={})  # its own would import torch
+    return Recording("sweep", {"steps": STEPS, "width": 2}, rows, 0.0, environment={})  # its own would import torch
 
 
 def test_a_diverged_seed_is_crossed_out_and_a_diverged_sigma_leaves_a_gap(monkeypatch):
     monkeypatch.setattr(Figure, "draw_without_rendering", lambda self: None)  # drawing takes seconds
     found = recording({0.1: (STEPS + 1, STEPS + 1), 1.0: (0, 0), 10.0: (STEPS + 1, 5)})
-    lines = runs.stable_rank_figure(found).axes[0].lines
+    *lines, predicted = runs.stable_rank_figure(found).axes[0].lines
+    assert predicted.get_label() == "$T$, predicted" and np.isfinite(predicted.get_ydata()).all()
     curves = [line for line in lines if line.get_marker() != "x"]
     crosses = [line for line in lines if line.get_marker() == "x"]
     assert all(np.isnan(line.get_ydata()).tolist() == [False, True, False] for line in curves) and len(curves) == 5

@@ -61,11 +61,13 @@ def prediction(recording: Recording, sigmas: ArrayLike) -> Array:
 
     To Gaussian weights of standard deviation :math:`\sigma` is added what was learned at the smallest recorded scale:
     a matrix of norm :math:`\ell` and squared Frobenius norm :math:`E`, medians over the seeds. If it is mostly of rank
-    one, the sum has, for large m and d, the norm of Benaych-Georges and Nadakuditi (2012).
+    one, the sum has, for large m and d, the norm of Benaych-Georges and Nadakuditi (2012). It is nan if all diverged.
     """
     sigma, (m, d) = np.asarray(sigmas, dtype=float), (recording.configuration["width"], PIXELS)
     smallest, last = scales(recording)[0], recording.configuration["steps"]
     start, end = (at(recording, smallest, step, "norm") for step in (0, last))
+    if np.isnan(end).all():
+        return np.full(sigma.shape, np.nan)
     learned, largest = np.nanmedian(end**2 - start**2), np.nanmedian(at(recording, smallest, last, "spectral_norm"))
     noise = sigma * (np.sqrt(m) + np.sqrt(d))
     spiked = np.sqrt((largest**2 + m * sigma**2) * (largest**2 + d * sigma**2)) / largest
