@@ -1,0 +1,65 @@
+"""What the book finds in the sweep: on made-up recordings, where the answers are known, and on the recorded one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from implicit_bias.figures.runs import prediction
+from implicit_bias.mnist import findings
+from implicit_bias.mnist.experiment import recorded
+from implicit_bias.mnist.recording import Recording
+from implicit_bias.rank import expected_stable_rank, stable_rank
+
+
+@pytest.fixture(scope="module")
+def sweep() -> Recording:
+    return recorded().sweep
+
+
+def made_up(**series: list[float]) -> Recording:
+    """Return a sweep of one run at sigma = 0.01 with these numbers at each step."""
+    steps = max(len(values) for values in series.values()) - 1
+    return Recording(
+        "sweep", {"steps": steps, "width": 150}, [{"sigma": 0.01, "seed": 0, **series}], 0.0, environment={}
+    )
+
+
+def test_prediction_is_the_stable_rank_of_a_spike_and_noise():
+    """A matrix of rank one and norm 3 plus Gaussian noise, on both sides of the transition at sigma = 0.162."""
+    rng = np.random.default_rng(0)
+    u, v, noise = rng.standard_normal(150), rng.standard_normal(784), rng.standard_normal((150, 784))
+    spike = 3 * np.outer(u / np.linalg.norm(u), v / np.linalg.norm(v))
+    found = made_up(norm=[0.0, 3.0], spectral_norm=[0.0, 3.0])
+    for sigma in (1e-3, 0.02, 0.08, 0.5):
+        measured = stable_rank(spike + sigma * noise) / expected_stable_rank(150, 784)
+        assert float(prediction(found, sigma)) == pytest.approx(measured, rel=0.03)
+
+
+def test_learned_part_and_floor_add_up_to_the_stable_rank(sweep):
+    last = sweep.configuration["steps"]
+    for sigma in sweep.configuration["sigmas"]:
+        whole = findings.learned_part(sweep, sigma, last) + findings.floor(sweep, sigma, last)
+        ranks = [run["stable_rank"][last] for run in sweep.runs if run["sigma"] == sigma]
+        assert whole == pytest.approx(ranks, rel=1e-5)
+
+
+def test_changes_are_those_of_the_recorded_norms(sweep):
+    for sigma in sweep.configuration["sigmas"]:
+        change = findings.relative_change(sweep, sigma, 10)
+        growth = findings.norm(sweep, sigma, 10) / findings.norm(sweep, sigma, 0)
+        assert (np.abs(growth - 1) <= change * (1 + 1e-6)).all() and (change > 0).all()
+        assert (findings.rank_of_change(sweep, sigma, 10) >= 1).all()
+    assert len(findings.small(sweep, findings.relative_change, 1)) == 3 * len(sweep.configuration["seeds"])
+
+
+def test_bursts_falls_and_delays_by_hand():
+    found = made_up(loss=[3.0, 1.0, 2.5, 2.0, 0.5, 0.6], stable_rank=[8.0, 8.0, 2.0, 1.0, 1.0, 4.0])
+    assert findings.largest_burst(found, 0.01) == [1.5]
+    assert findings.steepest_fall(found, 0.01) == [2.0]
+    later = [{"sigma": 0.001, "seed": 0, "loss": [3.0, 3.0, 3.0, 3.0, 0.9]}]
+    both = Recording("sweep", found.configuration, found.runs + later, 0.0, environment={})
+    assert findings.delay(both, 0.01, 0.001, 1.5) == [3.0]
+
+
+def test_the_prediction_holds_up_to_the_largest_scale(sweep):
+    assert max(findings.miss(sweep, sigma) for sigma in (0.002, 0.02, 0.2)) < 0.1
