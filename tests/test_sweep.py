@@ -164,10 +164,10 @@ def test_place_that_cannot_be_written_is_named_before_anything_is_computed(image
 # Interrupted
 
 
-def test_second_sweep_at_the_same_time_is_refused(images, expected, out, parts, monkeypatch):
+def test_second_sweep_at_the_same_time_is_refused(images, expected, out, parts, in_time, monkeypatch):
     def train(*rest, **more):
         with pytest.raises(RecordingError, match=r"sweep.json: another process is computing it"):
-            record(CONFIGURATION, images, out)
+            in_time(lambda: record(CONFIGURATION, images, out))
         return original(*rest, **more)
 
     original = trainer.train
