@@ -1,7 +1,5 @@
 """Hypothesis's profiles, and the fixtures that several test files share."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import struct

@@ -3,8 +3,6 @@
 Only annotations that are shapes are: what a wrong number or a wrong shape from outside raises is tested by itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

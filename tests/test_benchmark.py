@@ -1,7 +1,5 @@
 """The benchmark compares computations that agree, its ratios are what they are called, and reading computes nothing."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from implicit_bias.mnist import benchmark

@@ -1,7 +1,5 @@
 """The builder used where there is no Quarto: what it makes of a small book, what it refuses, what it never deletes."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import re

@@ -1,7 +1,5 @@
 """The constants of the theorems, and Problem 1's scalar lemmas, with interval arithmetic where a grid is not enough."""
 
-from __future__ import annotations
-
 import inspect
 import math
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The command line: its stable interface, its help, and one line for each error."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,7 +1,5 @@
 """The recorded MNIST experiment: complete, as stated, what a fresh run gives, and what the book says of it."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from dataclasses import replace

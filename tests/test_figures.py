@@ -1,7 +1,5 @@
 """The figures of runs of which some diverged, and the limits of the book's style."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from implicit_bias.figures import runs, style

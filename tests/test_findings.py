@@ -1,7 +1,5 @@
 """What the book finds in the sweep: on made-up recordings, where the answers are known, and on the recorded one."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from implicit_bias.figures.runs import prediction

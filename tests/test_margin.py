@@ -1,7 +1,5 @@
 """Max margin, minimum norm and p-orthogonality: against independent solvers, at the limits, and on bad input."""
 
-from __future__ import annotations
-
 import math
 import time
 from fractions import Fraction

@@ -3,8 +3,6 @@
 Most tests run on synthetic images in MNIST's file format, which stand in for the real files.
 """
 
-from __future__ import annotations
-
 import functools
 import gzip
 import os

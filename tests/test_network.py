@@ -1,7 +1,5 @@
 """The network, its gradients and gradient descent agree with independent computations and reject bad input."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

@@ -4,8 +4,6 @@ Tolerance: the quantities compared are sums of at most a few thousand float64 te
 1e-16, so ``TOL`` relative to the largest term in the inequality leaves a margin of several orders of magnitude.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

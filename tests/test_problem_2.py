@@ -5,8 +5,6 @@ Data are given by their signed Gram matrix ``K_ij = y_i y_j <x_i, x_j>``. ``ROUN
 keeps below 1e6, and 1e6 times the unit roundoff 1.1e-16, times a factor that grows with n <= 12, stays below 1e-8.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from types import SimpleNamespace

@@ -1,7 +1,5 @@
 """Problem 3: every inequality and every sharp constant of the chapter on the stable rank."""
 
-from __future__ import annotations
-
 import math
 from types import SimpleNamespace
 

@@ -1,7 +1,5 @@
 """Stable rank, the spread of the slopes, and the data and networks that Problem 3's checks are made of."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A recording is whole, says how it was made, and is refused once it was touched."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

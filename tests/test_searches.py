@@ -1,7 +1,5 @@
 """No search refutes a theorem, sharp theorems are nearly attained, and a search runs once for one state of the code."""
 
-from __future__ import annotations
-
 import math
 import re
 from pathlib import Path

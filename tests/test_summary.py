@@ -1,7 +1,5 @@
 """The front table points to sections, statements, functions and searches that exist."""
 
-from __future__ import annotations
-
 import importlib
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 The data are synthetic images that stand in for MNIST: nothing claimed here depends on the images.
 """
 
-from __future__ import annotations
-
 import fcntl
 import re
 from dataclasses import asdict, replace

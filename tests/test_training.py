@@ -1,7 +1,5 @@
 """The trainer computes what plain PyTorch does, to 1e-9 in float64, however it is run. The small-scale limit."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import pairwise
 

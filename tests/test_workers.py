@@ -1,7 +1,5 @@
 """Groups are trained in several processes or on a cluster; a worker that dies and what is no scheduler are named."""
 
-from __future__ import annotations
-
 import functools
 import os
 import re

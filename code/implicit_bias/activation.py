@@ -4,8 +4,6 @@ The derivative ``φ'(0)`` is a parameter, ``at_zero``, which may be any number i
 holds for each choice.
 """
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

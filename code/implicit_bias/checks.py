@@ -3,8 +3,6 @@
 The types of arrays that several modules share stand here too: n samples ``X`` of dimension d, m neurons.
 """
 
-from __future__ import annotations
-
 import math
 import numbers
 from collections.abc import Sequence

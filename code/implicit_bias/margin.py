@@ -6,10 +6,9 @@ lists or torch tensors. A ``ValueError`` names what is not so. Norms may be of a
 `ACCEPTED` or is not returned: a ``ValueError`` says why.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from jaxtyping import Float64
@@ -56,7 +55,7 @@ class _Scaled:
     exponent: int
 
     @classmethod
-    def of(cls, X: ArrayLike, y: ArrayLike) -> _Scaled:
+    def of(cls, X: ArrayLike, y: ArrayLike) -> Self:
         X, y = checks.arrays(X=(X, "n d"), y=(y, "n"))
         X, y = as_samples(X), checks.signs("y", y)
         exponents = np.frexp(np.abs(X).max(axis=1))[1]

@@ -15,8 +15,6 @@ function, and a ``ValueError`` names the one that is not so:
 - ``at_zero``: the number used for ``φ'(0)``, in [γ, 1]; every theorem of the book holds for each choice.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

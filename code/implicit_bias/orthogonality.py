@@ -5,8 +5,6 @@ theorems of Problem 2 are sharp has n ≥ 2 samples, p-orthogonality ``p`` in (0
 norms being 1 (`prp-sharp-family`). A ``ValueError`` names what is not so.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ holds n samples of dimension d, one a row, ``W`` the first-layer weights of m ne
 in (0, 1], and ``at_zero``, the number used for ``φ'(0)``, in [γ, 1]; ``m``, ``n`` and ``d`` are at least 1.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

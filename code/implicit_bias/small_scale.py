@@ -5,8 +5,6 @@ divided by :math:`\sigma` converge to a recursion in which :math:`\sigma` does n
 @thm-small-scale): the logits are of order :math:`\sigma^2`, so the softmax sees the output bias alone.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The table at the front of the book: the answers, their sharper forms, and how close these get to equality."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from . import searches

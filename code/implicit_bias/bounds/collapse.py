@@ -9,8 +9,6 @@ In every function, and a ``ValueError`` names the one that is not so:
 - ``slope``: a lower bound on every mean slope, in (0, 1]: γ always, ``max{γ, 1/4}`` if ``q_i >= 1/4`` for every ``i``.
 """
 
-from __future__ import annotations
-
 import math
 
 from .. import checks

@@ -10,8 +10,6 @@ In every function, and a ``ValueError`` names the one that is not so:
 Mean ``Ĝ`` and mean ``L̂`` are the means of ``Ĝ(W^{(t)})`` and ``L̂(W^{(t)})`` over ``t = 0, …, T-1``.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -9,8 +9,6 @@ In every function, and a ``ValueError`` names the one that is not so:
 - ``R``: ratio ``R_max/R_min`` of the largest norm to the smallest, at least 1.
 """
 
-from __future__ import annotations
-
 import math
 
 from scipy.special import betaincc

@@ -1,7 +1,5 @@
 """The figures of Problem 2: Gaussian data, the plane example, the sharp family, and two losses."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Figures of Problem 1: the kink, a run against both rates, and first hitting times."""
 
-from __future__ import annotations
-
 from functools import cache
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The figures of Problem 3: stable rank at initialisation, after one step, and along a whole run."""
 
-from __future__ import annotations
-
 import numpy as np
 from matplotlib.figure import Figure
 

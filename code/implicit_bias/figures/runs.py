@@ -5,8 +5,6 @@ reaches from the smallest to the largest seed. A run that diverged has no value 
 point of which a seed diverged is crossed out, and the caption of the chapter counts them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -5,8 +5,6 @@ so a figure reads in black and white. Sizes are in inches at the width of the pr
 figures' text comes out as large as the caption's.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager

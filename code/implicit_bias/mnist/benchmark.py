@@ -5,8 +5,6 @@ in one run with interleaved repetitions, because machines are shared and their c
 something, the seconds alone less.
 """
 
-from __future__ import annotations
-
 import gc
 import math
 import multiprocessing

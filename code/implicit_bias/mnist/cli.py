@@ -4,8 +4,6 @@ Exit status: 0 done; 1 the data, a recording or a cluster cannot be used; 2 a va
 130 interrupted, by Ctrl-C or SIGTERM. Errors are one line on stderr.
 """
 
-from __future__ import annotations
-
 import argparse
 import inspect
 import signal

@@ -1,7 +1,5 @@
 """What the MNIST experiment is: the one place where its numbers stand."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar

@@ -1,7 +1,5 @@
 """MNIST: the four original files, checked bit for bit, and random images that stand in for them in tests."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import os

@@ -7,8 +7,6 @@ that are made once. `Engine` names the other tricks, with the reason of each, an
 Shapes: K networks, m hidden neurons, n images of a chunk, 10 classes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -176,7 +174,7 @@ def _singular_values(W: Tensor) -> Tensor:
 class Worker:
     """One thread's part of a pass: its chunks, its buffers, and the sum of its chunks' gradients."""
 
-    def __init__(self, batch: FullBatch, chunks: list[Chunk]) -> None:
+    def __init__(self, batch: "FullBatch", chunks: list[Chunk]) -> None:
         self.batch, self.chunks, first = batch, chunks, batch.stack.first
         (K, m, _), largest = first.shape, max(len(inputs) for _, inputs in chunks)
         self.gradients = [torch.empty_like(parameter) for parameter in batch.stack.parameters()]

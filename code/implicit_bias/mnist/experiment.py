@@ -1,7 +1,5 @@
 """The book's MNIST experiment: what was recorded, and how it is recorded again."""
 
-from __future__ import annotations
-
 import functools
 import time
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ In every function ``sweep`` is the recorded sweep, ``sigma`` one of its scales a
 each seed is an array in the order of the seeds, nan where the run had diverged.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

@@ -8,8 +8,6 @@ with the leaky ReLU :math:`\varphi(t) = \max(t, \gamma t)`. Gradient descent on 
 whole training set moves all parameters with one constant step size. Tests and benchmark compare the trainer with this.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 

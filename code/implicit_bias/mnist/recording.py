@@ -5,8 +5,6 @@ sum of all others in canonical form, so a damaged or hand-edited file is refused
 a reader sees the old content or the new, never a part. Numbers are read back as numbers, nothing is executed.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import math

@@ -5,8 +5,6 @@ beside the recording at once, so a run that was interrupted, even killed, goes o
 are there they are merged into the recording and the parts are removed; an older recording stays whole until then.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import sys

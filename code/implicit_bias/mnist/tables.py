@@ -1,7 +1,5 @@
 """The tables and the numbers of the book's MNIST chapter, from what was recorded."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

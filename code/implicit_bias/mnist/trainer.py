@@ -4,8 +4,6 @@
 initial scale ``sigma``, its ``seed`` and its step size ``alpha``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 

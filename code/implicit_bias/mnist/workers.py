@@ -4,8 +4,6 @@ Several processes and a cluster are both Dask's. It starts a group again whose w
 errors; the data travel to the workers with the first group.
 """
 
-from __future__ import annotations
-
 import asyncio
 import importlib
 import logging

@@ -5,8 +5,6 @@ of the state of the program in which it did, a hash of the sources that a quotie
 Python, NumPy and SciPy. The key comes last, so that a file that was not written to its end counts for nothing.
 """
 
-from __future__ import annotations
-
 import hashlib
 import platform
 import sys

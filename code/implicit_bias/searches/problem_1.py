@@ -1,7 +1,5 @@
 """Searches for violations of the inequalities of Problem 1, and data for them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

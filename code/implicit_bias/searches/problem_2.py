@@ -1,7 +1,5 @@
 """Searches for violations of the inequalities of Problem 2."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

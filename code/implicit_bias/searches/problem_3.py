@@ -4,8 +4,6 @@ A stable rank and a spread are at least 1, with equality on both sides of severa
 one neuron). So some quotients compare the excesses over 1: the same inequalities, without the trivial ties.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from .. import bounds, network, rank

@@ -1,7 +1,5 @@
 """The register of the searches: ``@search(label)`` enters one, ``quotient(label)`` says what it finds."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
