@@ -103,7 +103,7 @@ local function callout(div, name)
   local class, head = "callout callout-" .. name, Plain { Span(title, { class = "callout-title" }) }
   if not fold then return pandoc.Div({ head } .. div.content, { class = class }) end
   local start = '<details class="' .. class .. '"' .. (fold == "false" and " open" or "") .. "><summary>"
-  return Blocks { rawblock(start), head, rawblock("</summary>") } .. div.content .. { rawblock("</details>") }
+  return pandoc.Div({ rawblock(start), head, rawblock("</summary>") } .. div.content .. { rawblock("</details>") })
 end
 
 local function open(div)

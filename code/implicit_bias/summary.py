@@ -46,7 +46,10 @@ ANSWERS = tuple(Answer(*row.split(maxsplit=4)) for row in _ROWS.strip().splitlin
 
 def summary_table() -> str:
     """Return the table in Markdown."""
-    lines = ["| part | answer | sharper | computed by | equality |", "|:--|:----------------------|:---|:--------|--:|"]
+    lines = [
+        "| part | answer | sharper | computed by | equality |",
+        "|:" + "|:".join("-" * k for k in (4, 39, 18, 30)) + "|-------:|",
+    ]
     for row in ANSWERS:
         sharper = "attained" if row.sharper == "-" else f"@{row.sharper}"
         close = "—" if row.search == "-" else f"{searches.quotient(row.search):.3f}"
