@@ -284,8 +284,8 @@ def test_numbers_of_the_chapter(made_up):
 
 def test_required_figure_has_five_distinct_curves(small_sweep):
     (axes,) = figures.stable_rank_figure(small_sweep).axes
-    lines = [line for line in axes.get_lines() if not line.get_label().startswith("_")]
-    assert len(lines) == 5 and axes.get_xscale() == "log"
+    *lines, predicted = [line for line in axes.get_lines() if not line.get_label().startswith("_")]
+    assert len(lines) == 5 and "predicted" in predicted.get_label() and axes.get_xscale() == "log"
     for look in ("get_color", "get_marker", "get_label", "get_linestyle"):
         assert len({str(getattr(line, look)()) for line in lines}) >= (2 if look == "get_linestyle" else 5)
     for line, t in zip(lines, (1, 1, 2, 5, 10)):

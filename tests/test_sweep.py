@@ -277,7 +277,8 @@ def test_search_records_the_first_step_below_the_target(images, out):
 
 def search_row(loss, train_error):
     loss, train_error = np.array(loss), np.array(train_error)
-    run = trainer.Run(Member(0.02, 0, 0.5), np.arange(len(loss)), loss, train_error, loss, {}, 0.1, None)
+    measured = loss, train_error, *[loss] * 5
+    run = trainer.Run(Member(0.02, 0, 0.5), np.arange(len(loss)), *measured, {}, 0.1, None)
     return sweep.search_row(run, target=0.2)
 
 

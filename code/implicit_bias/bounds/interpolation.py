@@ -50,7 +50,7 @@ def gaussian_dimension_simple(n: int, p: float, delta: float) -> float:
     """Return ``(4p²n² + 91) log(2n²/δ)``, never less than `gaussian_dimension` (`thm-gaussian-orthogonal`).
 
     >>> math.ceil(gaussian_dimension_simple(10, 3.0, 0.1))
-    28056
+    28055
     """
     _check(n, p, delta)
     return float((4 * (p * n) ** 2 + 91) * math.log(2 * n**2 / delta))
