@@ -233,7 +233,7 @@ def test_spread_is_median_and_extremes_and_between_names_one_value_once():
     assert tables.spread(np.array([1.0, 9.0, 2.0]), ".1f") == "2.0 (1.0–9.0)"
     assert tables.spread(np.array([1.0, np.nan, 3.0]), ".0f") == "2 (1–3), 1 diverged"
     assert tables.spread(np.array([np.nan]), ".0f") == "diverged"
-    assert tables.between(np.array([0.031, 0.052, np.nan]), ".1%") == "3.1 % to 5.2 %"
+    assert tables.between(np.array([0.031, 0.052, np.nan]), ".1%") == "3.1–5.2\u00a0%"
     assert tables.between(np.array([7.01, 6.99]), ".0f") == "7"
 
 

@@ -61,9 +61,10 @@ def spread(values: np.ndarray, form: str) -> str:
 
 
 def between(values: np.ndarray, form: str) -> str:
-    """Return "smallest to largest" of the values that are not nan, or the one value if both read the same."""
-    low, high = (f"{value:{form}}".replace("%", " %") for value in (np.nanmin(values), np.nanmax(values)))
-    return low if low == high else f"{low} to {high}"
+    """Return "smallest–largest" of the values that are not nan, or the one value if both read the same."""
+    low, high = (f"{value:{form}}" for value in (np.nanmin(values), np.nanmax(values)))
+    shown = low if low == high else f"{low.rstrip('%')}–{high}"
+    return shown.replace("%", "\u00a0%")
 
 
 def final(sweep: Recording, sigma: float, name: str) -> np.ndarray:
