@@ -57,9 +57,8 @@ def relative_rank(recording: Recording, sigma: float, step: int) -> Array:
 def prediction(recording: Recording, sigmas: ArrayLike) -> Array:
     r"""Return what the relative stable rank at T should be if all scales learn the same (the book's @eq-prediction).
 
-    To Gaussian weights of standard deviation :math:`\sigma` is added what was learned at the smallest recorded scale:
-    a matrix of norm :math:`\ell` and squared Frobenius norm :math:`E`, medians over the seeds. If it is mostly of rank
-    one, the sum has, for large m and d, the norm of Benaych-Georges and Nadakuditi (2012). It is nan if all diverged.
+    To Gaussian weights of standard deviation :math:`\sigma` is added what was learned at the smallest recorded scale,
+    of norms :math:`\|L\|_2` and :math:`\|L\|_F`, medians over the seeds. It is nan if all diverged.
     """
     sigma, (m, d) = np.asarray(sigmas, dtype=float), (recording.configuration["width"], PIXELS)
     smallest, last = scales(recording)[0], recording.configuration["steps"]
@@ -67,9 +66,7 @@ def prediction(recording: Recording, sigmas: ArrayLike) -> Array:
     if np.isnan(end).all():
         return np.full(sigma.shape, np.nan)
     learned, largest = np.nanmedian(end**2 - start**2), np.nanmedian(at(recording, smallest, last, "spectral_norm"))
-    noise = sigma * (np.sqrt(m) + np.sqrt(d))
-    spiked = np.sqrt((largest**2 + m * sigma**2) * (largest**2 + d * sigma**2)) / largest
-    norm = np.where(largest > sigma * (m * d) ** 0.25, spiked, noise)
+    norm = np.maximum(largest, sigma * (np.sqrt(m) + np.sqrt(d)))
     return np.asarray((learned + m * d * sigma**2) / norm**2 / expected_stable_rank(m, d))
 
 

@@ -100,8 +100,9 @@ def plotted_steps(steps: int) -> tuple[int, ...]:
 EXPERIMENT = Configuration(
     sigmas=(0.0002, 0.002, 0.02, 0.2, 2.0), seeds=(0, 1, 2, 3, 4), alpha=0.5, steps=420, gamma=0.05, width=150
 )
-"""The book's experiment. ``alpha`` is the largest step size tried that overshoots in a few bursts only; ``steps`` is
-the first step at which every seed at sigma = 0.02 has been below 5 % training error, rounded up to a multiple of ten.
+"""The book's experiment. ``alpha`` is the largest step size tried with which no step raised the loss at sigma = 0.02
+by a nat or more; ``steps`` is the first step at which every seed at sigma = 0.02 has been below 5 % training error,
+rounded up to a multiple of ten.
 The recorded searches and the sweep bear both out, and the tests check that they do."""
 
 SEARCH = Search(

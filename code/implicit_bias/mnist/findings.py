@@ -41,15 +41,20 @@ def floor(sweep: Recording, sigma: float, step: int) -> Array:
     return np.asarray((norm(sweep, sigma, 0) / spectral_norm(sweep, sigma, step)) ** 2)
 
 
-def miss(sweep: Recording, sigma: float) -> float:
-    """Return the largest relative distance, over the seeds, of the ratio at T from its `prediction`."""
+def miss(sweep: Recording, sigma: float) -> Array:
+    """Return the measured ratio at T over its `prediction`, less 1, for each seed."""
     measured = relative_rank(sweep, sigma, sweep.configuration["steps"])
-    return float(np.nanmax(np.abs(measured / prediction(sweep, [sigma]) - 1)))
+    return np.asarray(measured / prediction(sweep, [sigma]) - 1)
+
+
+def change(sweep: Recording, sigma: float, step: int) -> Array:
+    """Return ``‖W^{(t)} - W^{(0)}‖_F`` for each seed."""
+    return at(sweep, sigma, step, "change")
 
 
 def relative_change(sweep: Recording, sigma: float, step: int) -> Array:
     """Return ``‖W^{(t)} - W^{(0)}‖_F/‖W^{(0)}‖_F`` for each seed."""
-    return np.asarray(at(sweep, sigma, step, "change") / norm(sweep, sigma, 0))
+    return np.asarray(change(sweep, sigma, step) / norm(sweep, sigma, 0))
 
 
 def rank_of_change(sweep: Recording, sigma: float, step: int) -> Array:
@@ -57,12 +62,18 @@ def rank_of_change(sweep: Recording, sigma: float, step: int) -> Array:
     return at(sweep, sigma, step, "rank_of_change")
 
 
-def steepest_fall(sweep: Recording, sigma: float) -> Array:
-    """Return the largest ``√(StableRank(W^{(t)})/StableRank(W^{(t+1)}))`` for each seed."""
+def spectral_change(sweep: Recording, sigma: float, step: int) -> Array:
+    """Return ``‖W^{(t)} - W^{(0)}‖_2/‖W^{(0)}‖_2`` for each seed, ``t ≥ 1``."""
+    norm_of_change = change(sweep, sigma, step) / np.sqrt(rank_of_change(sweep, sigma, step))
+    return np.asarray(norm_of_change / spectral_norm(sweep, sigma, 0))
+
+
+def fastest_growth(sweep: Recording, sigma: float) -> Array:
+    """Return the largest ``‖W^{(t+1)}‖_2/‖W^{(t)}‖_2`` for each seed."""
 
     def largest(run: dict[str, list[float]]) -> float:
-        ranks = np.array(run["stable_rank"])
-        return float(np.sqrt(ranks[:-1] / ranks[1:]).max())
+        norms = np.array(run["spectral_norm"])
+        return float((norms[1:] / norms[:-1]).max())
 
     return over_seeds(sweep, sigma, largest)
 
@@ -70,13 +81,3 @@ def steepest_fall(sweep: Recording, sigma: float) -> Array:
 def delay(sweep: Recording, sigma: float, smaller: float, below: float) -> Array:
     """Return how many steps later, for each seed, the loss is first below a value at a smaller scale."""
     return np.asarray(first_step(sweep, smaller, "loss", below) - first_step(sweep, sigma, "loss", below))
-
-
-def largest_burst(sweep: Recording, sigma: float) -> Array:
-    """Return by how much, in nats and for each seed, the loss is at most above its running minimum."""
-
-    def burst(run: dict[str, list[float]]) -> float:
-        loss = np.array(run["loss"])
-        return float((loss - np.minimum.accumulate(loss)).max())
-
-    return over_seeds(sweep, sigma, burst)
