@@ -11,7 +11,6 @@ import numpy as np
 from ..checks import Array
 from ..figures.runs import at, over_seeds, prediction, relative_rank, scales
 from .recording import Recording
-from .tables import first_step
 
 
 def small(sweep: Recording, value: Callable[[Recording, float, int], Array], step: int | None = None) -> Array:
@@ -76,8 +75,3 @@ def fastest_growth(sweep: Recording, sigma: float) -> Array:
         return float((norms[1:] / norms[:-1]).max())
 
     return over_seeds(sweep, sigma, largest)
-
-
-def delay(sweep: Recording, sigma: float, smaller: float, below: float) -> Array:
-    """Return how many steps later, for each seed, the loss is first below a value at a smaller scale."""
-    return np.asarray(first_step(sweep, smaller, "loss", below) - first_step(sweep, sigma, "loss", below))
