@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import signal
 import struct
 import threading
 from concurrent.futures import Future
@@ -21,6 +22,8 @@ settings.register_profile(
     "fuzz", settings.get_profile("default"), derandomize=False, max_examples=1000, print_blob=True
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a script's background job starts with Ctrl-C ignored
 
 
 @pytest.fixture(scope="session")
