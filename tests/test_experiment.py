@@ -266,7 +266,6 @@ def test_table_of_runs_has_each_number_in_its_column(made_up):
 def test_numbers_of_the_chapter(made_up):
     assert tables.at(made_up, 0.5, 1).tolist() == [5, 10] and tables.at(made_up, 0.5, 1, "loss").tolist() == [3, 2]
     assert tables.all_scales(made_up, 1).tolist() == pytest.approx([0.5, 0.5, 0.502, 0.5005])
-    assert tables.loss_fallen(made_up, 0.5, 1) == 0.5
     np.testing.assert_array_equal(tables.final(made_up, 1.0, "loss"), [5, np.nan])
     np.testing.assert_array_equal(tables.first_step(made_up, 0.5, "train_error", 0.5), [2, 1])
     np.testing.assert_array_equal(tables.first_step(made_up, 1.0, "train_error", 0.7), [2, np.nan])

@@ -54,6 +54,13 @@ def test_fastest_growth_by_hand():
     assert findings.fastest_growth(made_up(spectral_norm=[1.0, 1.5, 3.0, 3.0, 2.0, 3.0]), 0.01) == [2.0]
 
 
+def test_a_smaller_start_is_delayed_by_a_little_more_than_its_growth_allows(sweep):
+    needed = np.log(10) / np.log(findings.fastest_growth(sweep, 0.0002))
+    for sigma, smaller in ((0.02, 0.002), (0.002, 0.0002)):
+        delay = findings.delay(sweep, sigma, smaller)
+        assert (needed < delay).all() and (delay < 1.2 * needed).all()
+
+
 def test_the_prediction_holds_but_at_the_largest_scale(sweep):
     assert max(np.abs(findings.miss(sweep, sigma)).max() for sigma in (0.0002, 0.002, 0.02, 0.2)) < 0.1
 

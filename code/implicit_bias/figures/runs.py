@@ -82,9 +82,8 @@ def stable_rank_figure(recording: Recording) -> Figure:
             lost = np.isnan(ranks).any(0) & ~np.isnan(middle)
             if lost.any():
                 axes.plot(sigmas[lost], middle[lost], "x", color="black", markersize=9)
-        fine = np.geomspace(sigmas[0], sigmas[-1], 200)
-        predicted = prediction(recording, fine)
-        axes.plot(fine, predicted, color="black", linewidth=0.8, label="$T$, predicted")
+        predicted = prediction(recording, sigmas)
+        axes.plot(sigmas, predicted, "o", color="black", markerfacecolor="none", markersize=8, label="$T$, predicted")
         axes.set_xlim(sigmas[0] / 1.5, 1.5 * sigmas[-1])
         axes.set_ylabel(r"StableRank$(W^{(t)})$ / StableRank$(W^{(0)})$")
         axes.set_xticks(sigmas, [f"{sigma:g}" for sigma in sigmas])

@@ -11,6 +11,7 @@ import numpy as np
 from ..checks import Array
 from ..figures.runs import at, over_seeds, prediction, relative_rank, scales
 from .recording import Recording
+from .tables import first_step
 
 
 def small(sweep: Recording, value: Callable[[Recording, float, int], Array], step: int | None = None) -> Array:
@@ -75,3 +76,9 @@ def fastest_growth(sweep: Recording, sigma: float) -> Array:
         return float((norms[1:] / norms[:-1]).max())
 
     return over_seeds(sweep, sigma, largest)
+
+
+def delay(sweep: Recording, sigma: float, smaller: float) -> Array:
+    """Return, for each seed, how many steps later the loss is first below 2.2 from the smaller scale."""
+    later, sooner = (first_step(sweep, scale, "loss", 2.2) for scale in (smaller, sigma))
+    return np.asarray(later - sooner)

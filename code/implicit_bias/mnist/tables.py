@@ -79,11 +79,6 @@ def all_scales(sweep: Recording, step: int) -> np.ndarray:
     return np.concatenate([relative_rank(sweep, sigma, step) for sigma in scales(sweep)])
 
 
-def loss_fallen(sweep: Recording, sigma: float, step: int) -> float:
-    """Return the largest share of its initial loss, over the seeds, that a run has lost after some steps."""
-    return float(np.nanmax(1 - at(sweep, sigma, step, "loss") / at(sweep, sigma, 0, "loss")))
-
-
 def first_step(sweep: Recording, sigma: float, name: str, below: float) -> np.ndarray:
     """Return, for each seed, the first step at which ``name`` is below a value; nan if it never was."""
     return over_seeds(sweep, sigma, lambda run: np.flatnonzero(np.array(run[name]) < below)[0])
