@@ -76,7 +76,7 @@ def in_time():
         def work():
             try:
                 outcome.set_result(call())
-            except Exception as error:
+            except Exception as error:  # whatever the call raises is raised again where it was asked for
                 outcome.set_exception(error)
 
         threading.Thread(target=work, daemon=True).start()

@@ -19,9 +19,9 @@ BUILDER = ROOT / "code" / "book"
 SMALL = ROOT / "tests" / "small_book"
 sys.path.insert(0, str(BUILDER))
 
-import check  # noqa: E402
-import chunks  # noqa: E402
-from project import Book, BookError, read_book, write  # noqa: E402
+import check  # noqa: E402 (its folder is put on the path above)
+import chunks  # noqa: E402 (as above)
+from project import Book, BookError, read_book, write  # noqa: E402 (as above)
 
 _spec = importlib.util.spec_from_file_location("code_book_main", BUILDER / "__main__.py")
 main = importlib.util.module_from_spec(_spec)

@@ -130,7 +130,8 @@ def write_html(book: Book, sources: Path, output: Path) -> None:
     (output / "sitemap.json").unlink()
     copy_mathjax(output)
     styles = [HERE / "book.css", *(book.root / name for name in as_list(book.groups["html"].get("css")))]
-    (output / "site_libs/book.css").write_text("".join(style.read_text(encoding="utf-8") for style in styles))
+    text = "".join(style.read_text(encoding="utf-8") for style in styles)
+    (output / "site_libs/book.css").write_text(text, encoding="utf-8")
     # Pandoc's pages lie beside each other; their addresses become Quarto's, which are those of the sources.
     pages = {f"{i:03}.html": page_of(file) for i, file in enumerate(book.files, 1)}
     for name, page in pages.items():

@@ -45,7 +45,7 @@ def over_seeds(recording: Recording, sigma: float, value: Callable[[dict[str, An
 
 
 def at(recording: Recording, sigma: float, step: int, name: str = "stable_rank") -> Array:
-    """Return ``stable_rank``, ``loss`` or ``train_error`` at a step, for each seed; nan if the run had diverged."""
+    """Return a number that is recorded at every step, such as ``loss``, for each seed; nan if the run had diverged."""
     return over_seeds(recording, sigma, lambda run: run[name][step])
 
 
