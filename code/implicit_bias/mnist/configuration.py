@@ -121,3 +121,37 @@ SEARCHES = tuple(
     for sigma in EXPERIMENT.sigmas
 )
 """It, and a search among the three largest step sizes at every other sigma."""
+
+_FINE = tuple(float(f"{2e-4 * 10 ** (k / 4):.3g}") for k in range(17))
+
+GRIDS = {
+    "grid": replace(EXPERIMENT, sigmas=_FINE, seeds=(0, 1, 2)),
+    "grid-all-images": replace(EXPERIMENT, sigmas=_FINE[9:12], seeds=(0, 1, 2)),
+    "grid-half-alpha": replace(EXPERIMENT, sigmas=_FINE[4:13], seeds=(0, 1, 2), alpha=EXPERIMENT.alpha / 2),
+    "grid-width-50": replace(EXPERIMENT, sigmas=_FINE[4:13], seeds=(0, 1, 2), width=50),
+    "grid-width-300": replace(EXPERIMENT, sigmas=_FINE[4:13], seeds=(0, 1, 2), width=300),
+}
+"""The fine grids: four scales a factor of ten. All but the second train on the first `GRID_IMAGES` training images, for
+a sixth of the time; the second fills, on all images, the gap that the sweep leaves around the transition."""
+
+GRID_IMAGES = 10_000
+
+TRANSITION = {
+    ("grid", 42): 0.0249,
+    ("grid", 84): 0.0382,
+    ("grid", 210): 0.0435,
+    ("grid", 420): 0.0466,
+    ("grid-all-images", 420): 0.0466,
+    ("grid-half-alpha", 420): 0.0435,
+    ("grid-width-50", 420): 0.0473,
+    ("grid-width-300", 420): 0.0427,
+}
+"""Where the transition should lie, by grid and step: the sigma at which the median relative stable rank is 1/2.
+
+Written down before any grid was run, from the sweep alone: with the learned part ``L`` that was measured there at
+sigma = 0.0002, after so many steps on all images, @eq-prediction is 1/2 at
+
+    sigma^2 = ||L||_2^2 / (2 (sqrt(m) + sqrt(d))^2) - ||L||_F^2 / (m d).
+
+It is assumed that ``L`` is the same for a sixth of the images and for every width ``m``, and that it depends on the
+step size ``alpha`` and the step ``t`` through ``alpha t`` alone: half the step size at T is the sweep at T/2."""
