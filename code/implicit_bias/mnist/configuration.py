@@ -124,15 +124,17 @@ SEARCHES = tuple(
 
 _FINE = tuple(float(f"{2e-4 * 10 ** (k / 4):.3g}") for k in range(17))
 
+_AROUND = (_FINE[4], *_FINE[7:12])
+
 GRIDS = {
     "grid": replace(EXPERIMENT, sigmas=_FINE, seeds=(0, 1, 2)),
-    "grid-all-images": replace(EXPERIMENT, sigmas=_FINE[9:12], seeds=(0, 1, 2)),
-    "grid-half-alpha": replace(EXPERIMENT, sigmas=_FINE[4:13], seeds=(0, 1, 2), alpha=EXPERIMENT.alpha / 2),
-    "grid-width-50": replace(EXPERIMENT, sigmas=_FINE[4:13], seeds=(0, 1, 2), width=50),
-    "grid-width-300": replace(EXPERIMENT, sigmas=_FINE[4:13], seeds=(0, 1, 2), width=300),
+    "grid-width-50": replace(EXPERIMENT, sigmas=_AROUND, seeds=(0, 1, 2), width=50),
+    "grid-half-alpha": replace(EXPERIMENT, sigmas=_AROUND, seeds=(0, 1, 2), alpha=EXPERIMENT.alpha / 2),
+    "grid-all-images": replace(EXPERIMENT, sigmas=_FINE[9:11], seeds=(0, 1, 2)),
+    "grid-width-300": replace(EXPERIMENT, sigmas=_AROUND, seeds=(0, 1, 2), width=300),
 }
-"""The fine grids: four scales a factor of ten. All but the second train on the first `GRID_IMAGES` training images, for
-a sixth of the time; the second fills, on all images, the gap that the sweep leaves around the transition."""
+"""The fine grid, four scales a factor of ten, and smaller ones around the transition. ``"grid-all-images"`` trains on all
+images, at two scales in the gap that the sweep leaves; the others on the first `GRID_IMAGES`, for a sixth of the time."""
 
 GRID_IMAGES = 10_000
 
