@@ -80,8 +80,8 @@ lint: setup ## check style, types and the hosted workflow
 	$(VENV)/bin/mypy
 	$(VENV)/bin/zizmor --offline --quiet .github/workflows
 
-experiment: setup ## run the MNIST experiment again and record it in data/results/ (resumes if interrupted)
-	$(PY) -m implicit_bias experiment
+experiment: setup ## run the MNIST experiment again, or a study (STUDY=grid), and record it in data/results/ (resumes)
+	$(PY) -m implicit_bias experiment $(if $(STUDY),--study $(STUDY))
 
 bench: setup ## measure the trainer's speed and record it in data/results/
 	$(PY) -m implicit_bias benchmark --out $(RESULTS)/benchmark.json

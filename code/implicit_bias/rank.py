@@ -42,6 +42,20 @@ def expected_stable_rank(m: int, d: int) -> float:
     return float(m * d / (np.sqrt(m) + np.sqrt(d)) ** 2)
 
 
+def learned_plus_noise(learned: float, largest: float, sigma: ArrayLike, m: int, d: int) -> PerSample:
+    """Return the stable rank that the book's @eq-prediction gives, relative to `expected_stable_rank`, for each sigma.
+
+    To an ``m × d`` Gaussian matrix of standard deviation ``sigma`` is added one of squared Frobenius norm ``learned``
+    and of spectral norm ``largest``; the spectral norm of the sum is taken to be the larger of both.
+
+    >>> learned_plus_noise(0.0, 3.0, sigma=[0.05, 1.0], m=100, d=100).tolist()
+    [0.1111111111111111, 1.0]
+    """
+    sigma = np.asarray(sigma, dtype=float)
+    norm = np.maximum(largest, sigma * (np.sqrt(m) + np.sqrt(d)))
+    return np.asarray((learned + m * d * sigma**2) / norm**2 / expected_stable_rank(m, d))
+
+
 def coefficient_spread(C: ArrayLike) -> PerSample:
     """Return, for every column of ``C``, the mean of its squares over the square of its mean; in [1, m].
 

@@ -16,7 +16,7 @@ from ..checks import Array
 from ..mnist.configuration import plotted_steps
 from ..mnist.data import PIXELS
 from ..mnist.recording import Recording
-from ..rank import expected_stable_rank
+from ..rank import learned_plus_noise
 from .style import band, figure, shared_legend
 
 
@@ -60,14 +60,12 @@ def prediction(recording: Recording, sigmas: ArrayLike) -> Array:
     To Gaussian weights of standard deviation :math:`\sigma` is added what was learned at the smallest recorded scale,
     of norms :math:`\|L\|_2` and :math:`\|L\|_F`, medians over the seeds. It is nan if all diverged.
     """
-    sigma, (m, d) = np.asarray(sigmas, dtype=float), (recording.configuration["width"], PIXELS)
     smallest, last = scales(recording)[0], recording.configuration["steps"]
     start, end = (at(recording, smallest, step, "norm") for step in (0, last))
     if np.isnan(end).all():
-        return np.full(sigma.shape, np.nan)
+        return np.full(np.shape(sigmas), np.nan)
     learned, largest = np.nanmedian(end**2 - start**2), np.nanmedian(at(recording, smallest, last, "spectral_norm"))
-    norm = np.maximum(largest, sigma * (np.sqrt(m) + np.sqrt(d)))
-    return np.asarray((learned + m * d * sigma**2) / norm**2 / expected_stable_rank(m, d))
+    return learned_plus_noise(learned, largest, sigmas, recording.configuration["width"], PIXELS)
 
 
 def stable_rank_figure(recording: Recording) -> Figure:

@@ -10,11 +10,13 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from .. import __version__, checks
 from ..figures import runs as draw
+from ..studies import STUDIES
 from . import benchmark, experiment
 from .benchmark import REPETITIONS
 from .configuration import EXPERIMENT, SEARCH, Configuration, Search
@@ -100,15 +102,24 @@ def _figures(chosen: argparse.Namespace) -> None:
 
 
 def _experiment(chosen: argparse.Namespace) -> None:
-    """Run the book's whole experiment again and replace its recordings.
+    """Run the homework's experiment again and replace its recordings, or record a study.
 
-    They are put in place once all are there. Interrupted, the same command goes on from the finished groups.
+    The recordings are put in place once all are there. A study's recordings are made where they are not there yet, or
+    are of another configuration. Interrupted, the same command goes on from the finished groups.
     """
     workers = Workers(**_given(chosen, Workers))
     if not chosen.results.is_dir():
         raise ValueError(f"argument --results: {chosen.results} is not a folder")
-    experiment.run_again(load_mnist(chosen.mnist_root), chosen.results, workers=workers)
-    print(f"{chosen.results}: all recordings are new")
+    if chosen.study is None:
+        experiment.run_again(load_mnist(chosen.mnist_root), chosen.results, workers=workers)
+        print(f"{chosen.results}: all recordings are new")
+        return
+    if chosen.study not in STUDIES:
+        raise ValueError(f"argument --study: {chosen.study!r} is none of {', '.join(STUDIES)}")
+    folder = chosen.results / "studies"
+    folder.mkdir(exist_ok=True)
+    STUDIES[chosen.study](folder, partial(load_mnist, chosen.mnist_root), workers)
+    print(f"{folder}: {chosen.study} is recorded")
 
 
 def _benchmark(chosen: argparse.Namespace) -> None:
@@ -153,6 +164,7 @@ _OPTIONS: dict[str, tuple[Any, str]] = {
     "steps": (int, "number of gradient descent steps, of a search the limit on it; at least 10"),
     "recording": (Path, "recorded sweep"),
     "results": (Path, "folder of the recordings"),
+    "study": (str, "study to record in place of the homework's experiment"),
     "repetitions": (int, "how often each variant is measured"),
     "out": (Path, "recording to write, in place of an older one; or folder for the figures"),
     "mnist_root": (Path, "folder of MNIST/raw/, for missing files too (default: MNIST_ROOT, or data/ of the project)"),
@@ -176,7 +188,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], dict[str, Any]]
     "sweep": (_sweep, _as_in(EXPERIMENT, "sweep.json")),
     "search-step-size": (_search, _as_in(SEARCH, "step-size.json")),
     "figures": (_figures, {"recording": experiment.RESULTS / "sweep.json", "out": Path("figures")}),
-    "experiment": (_experiment, {"results": experiment.RESULTS} | _WORKERS),
+    "experiment": (_experiment, {"study": None, "results": experiment.RESULTS} | _WORKERS),
     "benchmark": (_benchmark, {"repetitions": REPETITIONS, "out": experiment.RESULTS / "benchmark.json"} | _DATA),
 }
 

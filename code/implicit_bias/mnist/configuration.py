@@ -133,8 +133,8 @@ GRIDS = {
     "grid-all-images": replace(EXPERIMENT, sigmas=_FINE[9:11], seeds=(0, 1, 2)),
     "grid-width-300": replace(EXPERIMENT, sigmas=_AROUND, seeds=(0, 1, 2), width=300),
 }
-"""The fine grid, four scales a factor of ten, and smaller ones around the transition. ``"grid-all-images"`` trains on all
-images, at two scales in the gap that the sweep leaves; the others on the first `GRID_IMAGES`, for a sixth of the time."""
+"""The fine grid, four scales a factor of ten, and smaller ones around the transition. ``"grid-all-images"`` trains on
+all images, at two scales in the gap that the sweep leaves; the others on the first `GRID_IMAGES`, a sixth of them."""
 
 GRID_IMAGES = 10_000
 

@@ -1,0 +1,60 @@
+"""The figures of the studies, drawn from what was recorded."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ..mnist.recording import Recording
+from ..studies import mixture
+from ..studies.mixture import BY_DIMENSION, BY_SCALE, CHOICES, STEPS, Setting
+from .style import COLORS, band, figure
+
+
+def _mixture_curves(
+    axes: Axes, found: Recording, settings: Sequence[Setting], labels: Sequence[str], name: str = "rank"
+) -> None:
+    """Draw a curve and a band for each setting: the relative stable rank, or the stable rank of the change."""
+    for k, (setting, label) in enumerate(zip(settings, labels)):
+        rows = np.array([row[name][1:] for row in mixture.rows(found, setting)], dtype=float)
+        if name == "rank":
+            rows /= [row["rank"][:1] for row in mixture.rows(found, setting)]
+        band(axes, STEPS[1:], rows, k, label=label, markevery=(2 * k, 10))
+
+
+def mixture_figure(found: Recording) -> Figure:
+    """The source paper's Figure 1, made again, with the bound; the choices it leaves open; and the change of W."""
+    with figure(2, 2, height=6.0, sharex=True) as (fig, (left, right, choices, change)):
+        powers = [f"$d=10^{{{round(np.log10(setting.d))}}}$" for setting in BY_DIMENSION]
+        _mixture_curves(left, found, BY_DIMENSION, powers)
+        for k, setting in enumerate(BY_DIMENSION):
+            bounds = [mixture.bound(row) / row["rank"][0] for row in mixture.rows(found, setting)]
+            left.plot(STEPS[1:], np.max(bounds, axis=0)[1:], color=COLORS[k], linewidth=3, alpha=0.5)
+        _mixture_curves(right, found, BY_SCALE, [f"{setting.scale:g}" for setting in BY_SCALE])
+        names = {"m": "m", "gamma": r"\gamma", "flipped": r"\mathrm{flipped}"}
+        varied = [_varied(setting, names) for setting in CHOICES]
+        _mixture_curves(choices, found, (*CHOICES, BY_DIMENSION[1]), [*varied, "as above"])
+        _mixture_curves(change, found, BY_DIMENSION, powers, "rank_of_change")
+        for axes, title in (
+            (left, r"by dimension, $\sigma=\sigma_{\mathrm{Glorot}}/50$, $\alpha=0.01$"),
+            (right, r"by $\sigma/\sigma_{\mathrm{Glorot}}$, $d=10^4$, $\alpha=0.16$"),
+            (choices, r"other choices, $d=10^4$, $\alpha=0.01$"),
+            (change, r"$\mathrm{StableRank}(W^{(t)}-W^{(0)})$"),
+        ):
+            axes.set(xscale="log", title=title)
+            axes.legend(loc="center right" if axes is right else "upper right", fontsize=8)
+        for axes in (left, right, choices):
+            axes.set(yscale="log", ylim=(1e-3, 1.5), ylabel="relative stable rank")
+        change.set(ylim=(0.9, 2.4))
+        for axes in (choices, change):
+            axes.set_xlabel("step $t$")
+    return fig
+
+
+def _varied(setting: Setting, names: dict[str, str]) -> str:
+    """Return in which field a setting differs from the usual one, and how."""
+    usual: Any = BY_DIMENSION[1]
+    (name,) = (name for name in names if getattr(setting, name) != getattr(usual, name))
+    return f"${names[name]}={getattr(setting, name):g}$"

@@ -1,0 +1,126 @@
+r"""Study 2: where the transition in :math:`\sigma` lies on MNIST, and what moves it.
+
+The grids, and where the transition was expected before they were run, stand in `mnist.configuration`.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..checks import Array
+from ..mnist import sweep
+from ..mnist.configuration import GRID_IMAGES, GRIDS, Configuration, plotted_steps
+from ..mnist.data import MNIST, PIXELS
+from ..mnist.recording import Recording, RecordingError, load, save
+from ..mnist.workers import Workers
+from ..rank import learned_plus_noise
+
+KEPT = ("loss", "train_error", "stable_rank", "norm", "spectral_norm", "change")
+DIGITS = 5
+
+
+def first_images(data: MNIST, n: int) -> MNIST:
+    """Return the data with the first ``n`` training images only; the source says so."""
+    source = f"{data.source}, the first {n} training images"
+    return replace(data, train_images=data.train_images[:n], train_labels=data.train_labels[:n], source=source)
+
+
+def kept_steps(steps: int) -> list[int]:
+    """Return the steps that are kept: 0, 16 a factor of ten from 1 on, as whole numbers, and those of the plot.
+
+    >>> kept_steps(12)
+    [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 12]
+    """
+    grid = np.round(10 ** (np.arange(16 * np.log10(steps)) / 16)).astype(int)
+    return sorted({0, *grid.tolist(), *plotted_steps(steps)})
+
+
+def thinned(whole: Recording) -> Recording:
+    """Return a sweep with the `kept_steps` and the `KEPT` fields only, to `DIGITS` digits; its kind says so."""
+    runs = [
+        {name: run[name] for name in ("sigma", "seed", "alpha", "diverged_at", "test_error")} | _thin(run)
+        for run in whole.runs
+    ]
+    return replace(whole, kind="thinned-sweep", runs=runs)
+
+
+def _thin(run: dict[str, Any]) -> dict[str, Any]:
+    steps = [step for step in kept_steps(len(run["step"]) - 1) if step < len(run["step"])]
+    return {"step": steps} | {name: [float(f"{run[name][t]:.{DIGITS}g}") for t in steps] for name in KEPT}
+
+
+def record(folder: Path, data: Callable[[], MNIST], workers: Workers) -> None:
+    """Record every grid that is not there yet, thinned; the seeds of one sigma train together."""
+    mnist = data()
+    for name, configuration in GRIDS.items():
+        images = mnist if name == "grid-all-images" else first_images(mnist, GRID_IMAGES)
+        record_grid(configuration, images, folder / f"{name}.json", workers)
+
+
+def record_grid(configuration: Configuration, images: MNIST, out: Path, workers: Workers) -> None:
+    """Record one grid, thinned, unless it is there."""
+    how, where = sweep.description(configuration), images.provenance()
+    try:
+        whole = load(out, None, how, where)
+    except RecordingError:
+        out.unlink(missing_ok=True)
+        whole = sweep.record(configuration, images, out, replace(workers, group_size=len(configuration.seeds)))
+    if whole.kind == "sweep":
+        save(thinned(whole), out)
+
+
+def values(grid: Recording, name: str) -> Array:
+    """Return what a thinned sweep recorded under ``name``, of shape (sigmas, seeds, kept steps).
+
+    The order is that of the configuration and of `kept_steps`; after a divergence there is nan.
+    """
+    how = grid.configuration
+    kept = kept_steps(how["steps"])
+    rows = {(run["sigma"], run["seed"]): run[name] for run in grid.runs}
+    table = np.full((len(how["sigmas"]), len(how["seeds"]), len(kept)), np.nan)
+    for i, sigma in enumerate(how["sigmas"]):
+        for j, seed in enumerate(how["seeds"]):
+            table[i, j, : len(rows[sigma, seed])] = rows[sigma, seed]
+    return table
+
+
+def relative_ranks(grid: Recording, step: int | None = None) -> Array:
+    """Return the relative stable ranks, of shape (sigmas, seeds), at a kept step, by default the last."""
+    ranks = values(grid, "stable_rank")
+    return np.asarray(ranks[:, :, column(grid, step)] / ranks[:, :, 0])
+
+
+def column(grid: Recording, step: int | None) -> int:
+    """Return the place of a kept step, by default of the last one."""
+    return -1 if step is None else kept_steps(grid.configuration["steps"]).index(step)
+
+
+def prediction(grid: Recording, sigmas: ArrayLike, step: int | None = None) -> Array:
+    """Return @eq-prediction at a kept step, with what was learned at the smallest scale of the same grid."""
+    norms, largest = (values(grid, name)[0] for name in ("norm", "spectral_norm"))
+    k, how = column(grid, step), grid.configuration
+    learned = np.median(norms[:, k] ** 2 - norms[:, 0] ** 2)
+    d = how.get("inputs", PIXELS)
+    return learned_plus_noise(float(learned), float(np.median(largest[:, k])), sigmas, how["width"], d)
+
+
+def crossing(sigmas: ArrayLike, ratios: ArrayLike, level: float = 0.5) -> float:
+    """Return the smallest scale at which the ratio rises through a level, both on logarithmic axes; nan if none does.
+
+    >>> crossing([0.01, 0.1, 1.0], [0.05, 0.5 / 10**0.5, 0.5 * 10**0.5])
+    0.31622776601683794
+    """
+    x, y = np.log(np.asarray(sigmas)), np.log(np.asarray(ratios) / level)
+    for k in np.flatnonzero((y[:-1] < 0) & (y[1:] >= 0)):
+        return float(np.exp(x[k] - y[k] * (x[k + 1] - x[k]) / (y[k + 1] - y[k])))
+    return float("nan")
+
+
+def transition(grid: Recording, step: int | None = None) -> Array:
+    """Return where the transition lies: that of the median over the seeds, then that of each seed."""
+    ratios = relative_ranks(grid, step)
+    return np.array([crossing(grid.configuration["sigmas"], row) for row in (np.median(ratios, axis=1), *ratios.T)])

@@ -1,0 +1,142 @@
+r"""Study 1: Figure 1 of the source paper (arXiv 2210.07082), made again, with what the theorems say of each run.
+
+The samples are :math:`\pm\mu` plus standard Gaussian noise in :math:`\mathbb{R}^d`, and only inner products count: of
+samples, of rows of :math:`W^{(0)}`, and between both. They are drawn directly, exactly in distribution, so that
+:math:`d` may be ten million. As :math:`W^{(t)} = W^{(0)} + C^\top X`, gradient descent moves :math:`C` alone.
+"""
+
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import expit
+from tqdm import tqdm
+
+from ..bounds import one_step_sigma, trajectory_rank_bound
+from ..checks import Array
+from ..mnist.recording import Recording, RecordingError, load, save
+from ..network import output_weights
+from ..orthogonality import gaussian_grams, p_orthogonality_of_gram
+
+N = 100
+SEEDS = range(5)
+STEPS = (0, 1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 45, 64, 91, 128, 181, 256, 362, 512, 724, 1024)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One curve: the dimension ``d``, the initial scale over Glorot's ``√(2/(m+d))``, the step size ``alpha``, and what
+    the paper's captions leave open: the width ``m``, the slope ``gamma``, the fraction ``flipped`` of wrong labels."""
+
+    d: int
+    scale: float
+    alpha: float
+    m: int = 512
+    gamma: float = 0.1
+    flipped: float = 0.0
+
+    @property
+    def sigma(self) -> float:
+        """Standard deviation of the initial weights."""
+        return float(self.scale * np.sqrt(2 / (self.m + self.d)))
+
+
+BY_DIMENSION = tuple(Setting(d=10**k, scale=1 / 50, alpha=0.01) for k in (3, 4, 5, 6, 7))
+BY_SCALE = tuple(Setting(d=10**4, scale=scale, alpha=0.16) for scale in (10.0, 1.0, 0.1, 0.01, 0.001))
+_USUAL = BY_DIMENSION[1]
+CHOICES = (
+    replace(_USUAL, m=128),
+    replace(_USUAL, m=1024),
+    replace(_USUAL, gamma=0.02),
+    replace(_USUAL, gamma=0.5),
+    replace(_USUAL, flipped=0.15),
+)
+SETTINGS = (*BY_DIMENSION, *BY_SCALE, *CHOICES)
+
+
+def draw(setting: Setting, seed: int) -> tuple[Array, Array, Array, Array]:
+    """Return the Gram matrices ``X Xᵀ``, ``X W⁽⁰⁾ᵀ`` and ``W⁽⁰⁾ W⁽⁰⁾ᵀ``, and the labels, half of either cluster."""
+    rng, m, sigma = np.random.default_rng(seed), setting.m, setting.sigma
+    cluster = np.repeat([1.0, -1.0], N // 2)
+    along = rng.standard_normal(N + m)  # the coordinates along μ; the others are in d - 1 dimensions
+    along[:N] += cluster * setting.d**0.26
+    gram = np.outer(along, along) + gaussian_grams(N + m, setting.d - 1, 1, rng)[0]
+    y = np.where(rng.random(N) < setting.flipped, -cluster, cluster)
+    return gram[:N, :N], sigma * gram[:N, N:], sigma**2 * gram[N:, N:], y
+
+
+def run(setting: Setting, seed: int) -> dict[str, Any]:
+    """Train one network and return its row.
+
+    At `STEPS`: the stable ranks ``rank`` of ``W⁽ᵗ⁾`` and ``rank_of_change`` of ``W⁽ᵗ⁾ - W⁽⁰⁾``; ``start``, the quotient
+    ``‖W⁽⁰⁾‖_F/‖W⁽ᵗ⁾ - W⁽⁰⁾‖₂`` (the last two are None at 0); ``error``, the fraction of wrong signs. Once: ``p`` and
+    ``theta = n M/R_min²`` of the data; and ``limit``, the ``σ̄`` of `thm-one-step` for this step size, or None if
+    ``p < 3``.
+    """
+    K, H, G, y = draw(setting, seed)
+    a = output_weights(np.resize([1.0, -1.0], setting.m))
+    low, high = np.diagonal(K).min(), np.diagonal(K).max()
+    p = float(p_orthogonality_of_gram(K[None])[0])
+    theta = float(low / (p * high))
+    root, C, rows = np.linalg.cholesky(K), np.zeros((N, setting.m)), []
+    for t in range(STEPS[-1] + 1):
+        pre = H + K @ C
+        slopes = np.where(pre > 0, 1.0, setting.gamma)
+        z = y * ((pre * slopes) @ a)
+        if t in STEPS:
+            change = np.linalg.svd(root.T @ C, compute_uv=False)
+            cross = H.T @ C
+            squares = np.linalg.eigvalsh(G + cross + cross.T + C.T @ K @ C)
+            moved = (change @ change / change[0] ** 2, np.sqrt(np.trace(G)) / change[0]) if t else (None, None)
+            rows.append((squares.sum() / squares[-1], *moved, (z <= 0).mean()))
+        C += setting.alpha / N * (expit(-z) * y)[:, None] * slopes * a
+    series = dict(zip(("rank", "rank_of_change", "start", "error"), zip(*rows)))
+    limit = None
+    if p >= 3:
+        limit = one_step_sigma(setting.m, setting.d, N, theta, 0.25, low**0.5, high**0.5, setting.alpha, 1 / 24)
+    once = {"p": rounded(p), "theta": rounded(theta), "limit": rounded(limit)}
+    return asdict(setting) | {"seed": seed} | once | {name: list(map(rounded, row)) for name, row in series.items()}
+
+
+def rounded(value: float | None) -> float | None:
+    """Return a number to five significant digits."""
+    return None if value is None else float(f"{value:.5g}")
+
+
+def bound(row: dict[str, Any]) -> Array:
+    r"""Return a bound on the stable rank of ``W⁽ᵗ⁾``, at each step of `STEPS`; nan where there is none.
+
+    With :math:`D = W^{(t)} - W^{(0)}`, of stable rank at most :math:`\Gamma` (`thm-trajectory`, if θ < 1), the triangle
+    inequality gives :math:`\|W\|_F \le \sqrt\Gamma \|D\|_2 + \|W^{(0)}\|_F` and :math:`\|W\|_2 \ge \|D\|_2 -
+    \|W^{(0)}\|_2`. The norm of :math:`D` is the measured one.
+    """
+    if row["theta"] >= 1:
+        return np.full(len(STEPS), np.nan)
+    start = np.array(row["start"], dtype=float)
+    below = 1 - start / np.sqrt(row["rank"][0])
+    limit = np.sqrt(trajectory_rank_bound(row["theta"], row["gamma"])) + start
+    return np.where(below > 0, (limit / below) ** 2, np.nan)
+
+
+def description() -> dict[str, Any]:
+    """Return what determines the recording."""
+    return {"n": N, "seeds": list(SEEDS), "steps": list(STEPS), "settings": [asdict(setting) for setting in SETTINGS]}
+
+
+def record(folder: Path, *_: object) -> None:
+    """Record every setting with every seed, unless they are there; no images are needed, and one thread does it."""
+    out = folder / "mixture.json"
+    try:
+        load(out, "mixture", description())
+    except RecordingError:
+        start = time.perf_counter()
+        rows = [run(setting, seed) for setting in tqdm(SETTINGS, desc="mixture", disable=None) for seed in SEEDS]
+        save(Recording("mixture", description(), rows, time.perf_counter() - start), out)
+
+
+def rows(found: Recording, setting: Setting) -> list[dict[str, Any]]:
+    """Return the recorded rows of one setting, seed by seed."""
+    wanted = asdict(setting).items()
+    return [row for row in found.runs if wanted <= row.items()]

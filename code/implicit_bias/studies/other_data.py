@@ -1,0 +1,90 @@
+"""Study 6: the same network, step size, number of steps and scales on three data sets that scikit-learn ships.
+
+They are small: 1,797 digits of 8 × 8 pixels, 569 tumours with 30 measurements, 178 wines with 13. Every feature is
+divided by its largest value. All samples are for training.
+"""
+
+import hashlib
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from ..checks import Array
+from ..mnist import plain
+from ..mnist.configuration import GRIDS
+from ..mnist.recording import Recording, RecordingError, load, save
+from .grid import DIGITS, KEPT, kept_steps
+
+NAMES = ("digits", "breast_cancer", "wine")
+GRID = GRIDS["grid"]
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Samples, one a row, features in [0, 1] or of size at most 1, and their classes 0, 1, ..."""
+
+    name: str
+    X: Array
+    labels: NDArray[np.int64]
+
+    @property
+    def classes(self) -> int:
+        """How many classes there are."""
+        return int(self.labels.max()) + 1
+
+    def provenance(self) -> dict[str, Any]:
+        """Return source and checksum, as recordings keep them."""
+        sums = {name: hashlib.md5(getattr(self, name).tobytes()).hexdigest() for name in ("X", "labels")}
+        return {"source": f"scikit-learn's {self.name}", "checksum": sums}
+
+
+def read(name: str) -> Samples:
+    """Read one of the data sets from the package."""
+    from sklearn import datasets  # type: ignore[import-untyped] # slow, and needed only to record
+
+    X, labels = getattr(datasets, f"load_{name}")(return_X_y=True)
+    largest = np.abs(X).max(axis=0)
+    return Samples(name, np.ascontiguousarray(X / np.where(largest > 0, largest, 1)), labels.astype(np.int64))
+
+
+def run(data: Samples, sigma: float, seed: int, steps: int) -> dict[str, Any]:
+    """Train one network by `mnist.plain` and return its row, with the fields of a thinned sweep but the test error."""
+    m, (_, d), k = GRID.width, data.X.shape, data.classes
+    normal = np.random.default_rng(seed).standard_normal
+    model = plain.network([sigma * normal(shape) for shape in ((m, d), (m,), (k, m), (k,))], GRID.gamma)
+    W = model.get_parameter("0.weight").detach()
+    start, kept, rows = W.clone(), kept_steps(steps), []
+    X, labels = torch.from_numpy(data.X), torch.from_numpy(data.labels)
+    for step, (loss, logits) in zip(range(steps + 1), plain.descend(model, X, labels, GRID.alpha)):
+        if step in kept:
+            s = torch.linalg.svdvals(W)
+            error = (logits.argmax(1) != labels).double().mean()
+            rows.append((loss, error, s.square().sum() / s[0] ** 2, s.norm(), s[0], (W - start).norm()))
+    series = {name: [float(f"{float(value):.{DIGITS}g}") for value in column] for name, column in zip(KEPT, zip(*rows))}
+    return {"sigma": sigma, "seed": seed, "step": kept} | series
+
+
+def description(data: Samples) -> dict[str, Any]:
+    """Return what determines a recording."""
+    return asdict(GRID) | {"inputs": data.X.shape[1], "classes": data.classes, "dtype": "float64"}
+
+
+def record(folder: Path, *_: object) -> None:
+    """Record every data set that is not there yet, in one thread."""
+    torch.set_num_threads(1)
+    for name in NAMES:
+        data, out = read(name), folder / f"{name.replace('_', '-')}.json"
+        try:
+            load(out, "thinned-sweep", description(data), data.provenance())
+        except RecordingError:
+            start, pairs = time.perf_counter(), [(sigma, seed) for sigma in GRID.sigmas for seed in GRID.seeds]
+            rows = [run(data, *pair, GRID.steps) for pair in tqdm(pairs, desc=name, disable=None)]
+            save(
+                Recording("thinned-sweep", description(data), rows, time.perf_counter() - start, data.provenance()), out
+            )
