@@ -58,6 +58,7 @@ def fails(capsys):
         ("sweep --mystery", "--mystery"),
         ("search-step-size --alphas 1 -1", "alpha = -1"),
         ("search-step-size --target 1", "target = 1"),
+        ("experiment --results . --study fly", "--study: 'fly' is none of mixture, "),
         ("experiment --results nowhere", "--results: nowhere is not a folder"),
         ("benchmark --repetitions 0", "repetitions = 0"),
         ("fly", "fly"),

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..mnist.recording import Recording
-from ..studies import mixture
+from ..studies import features, mixture
 from ..studies.mixture import BY_DIMENSION, BY_SCALE, CHOICES, STEPS, Setting
 from .style import COLORS, band, figure
 
@@ -33,7 +33,7 @@ def mixture_figure(found: Recording) -> Figure:
             bounds = [mixture.bound(row) / row["rank"][0] for row in mixture.rows(found, setting)]
             left.plot(STEPS[1:], np.max(bounds, axis=0)[1:], color=COLORS[k], linewidth=3, alpha=0.5)
         _mixture_curves(right, found, BY_SCALE, [f"{setting.scale:g}" for setting in BY_SCALE])
-        names = {"m": "m", "gamma": r"\gamma", "flipped": r"\mathrm{flipped}"}
+        names = {"m": "m", "gamma": r"\gamma", "flipped": r"\mathrm{wrong}"}
         varied = [_varied(setting, names) for setting in CHOICES]
         _mixture_curves(choices, found, (*CHOICES, BY_DIMENSION[1]), [*varied, "as above"])
         _mixture_curves(change, found, BY_DIMENSION, powers, "rank_of_change")
@@ -44,10 +44,12 @@ def mixture_figure(found: Recording) -> Figure:
             (change, r"$\mathrm{StableRank}(W^{(t)}-W^{(0)})$"),
         ):
             axes.set(xscale="log", title=title)
-            axes.legend(loc="center right" if axes is right else "upper right", fontsize=8)
+            axes.legend(
+                loc="upper left" if axes is change else "lower left", ncols=2, columnspacing=1, labelspacing=0.2
+            )
         for axes in (left, right, choices):
-            axes.set(yscale="log", ylim=(1e-3, 1.5), ylabel="relative stable rank")
-        change.set(ylim=(0.9, 2.4))
+            axes.set(yscale="log", ylim=(1e-4, 1.5), ylabel="relative stable rank")
+        change.set(ylim=(1, 2.2))
         for axes in (choices, change):
             axes.set_xlabel("step $t$")
     return fig
@@ -58,3 +60,27 @@ def _varied(setting: Setting, names: dict[str, str]) -> str:
     usual: Any = BY_DIMENSION[1]
     (name,) = (name for name in names if getattr(setting, name) != getattr(usual, name))
     return f"${names[name]}={getattr(setting, name):g}$"
+
+
+def features_figure(found: Recording) -> Figure:
+    """Relative stable rank after one step against sigma, and how far each representation is from the hypothesis."""
+    curves: tuple[tuple[str, int, bool, str], ...] = (
+        ("raw", 784, False, "raw"),
+        ("centred", 784, False, "centred"),
+        ("relu", 10**5, False, "ReLU, $D=10^5$"),
+        ("cosine", 10**6, False, "cosines, $D=10^6$"),
+        ("raw", 784, True, "raw, second layer trained"),
+    )
+    with figure(1, 2, height=3.4) as (fig, (left, right)):
+        for k, (kind, D, trained, label) in enumerate(curves):
+            band(left, features.SCALES, features.ratios(found, kind, D, trained, 1).T, k, label=label)
+        left.set(xscale="log", yscale="log", xlabel=r"$\sigma$", title="relative stable rank at $t=1$")
+        left.legend(loc="lower right", fontsize=8)
+        for k, kind in enumerate(("raw", "centred", "relu", "cosine")):
+            dimensions = [D for name, D in features.REPRESENTATIONS if name == kind]
+            rows = np.transpose([features.thetas(found, kind, D) for D in dimensions])
+            band(right, dimensions, rows, k, label=kind.replace("relu", "ReLU").replace("cosine", "cosines"))
+        right.axhline(1, color="black", linewidth=0.8)
+        right.set(xscale="log", yscale="log", xlabel="dimension $D$", title=r"$\theta=nM/R_{\min}^2$")
+        right.legend(loc="lower left")
+    return fig

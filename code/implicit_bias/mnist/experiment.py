@@ -19,6 +19,7 @@ from .sweep import description, record
 from .workers import Workers
 
 RESULTS = PROJECT / "data" / "results"
+STUDIES = RESULTS / "studies"
 
 _IN_PLACE = "in-place"  # marks a folder of new recordings that were put in place
 _ORTHOGONALITY = {"rows": "training images", "pixels": "0 to 255"}

@@ -2,7 +2,7 @@ r"""Study 1: Figure 1 of the source paper (arXiv 2210.07082), made again, with w
 
 The samples are :math:`\pm\mu` plus standard Gaussian noise in :math:`\mathbb{R}^d`, and only inner products count: of
 samples, of rows of :math:`W^{(0)}`, and between both. They are drawn directly, exactly in distribution, so that
-:math:`d` may be ten million. As :math:`W^{(t)} = W^{(0)} + C^\top X`, gradient descent moves :math:`C` alone.
+:math:`d` may be ten million; see `inner_products`.
 """
 
 import time
@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
 from tqdm import tqdm
 
 from ..bounds import one_step_sigma, trajectory_rank_bound
 from ..checks import Array
+from ..mnist.experiment import STUDIES
 from ..mnist.recording import Recording, RecordingError, load, save
 from ..network import output_weights
-from ..orthogonality import gaussian_grams, p_orthogonality_of_gram
+from ..orthogonality import gaussian_grams
+from .inner_products import data_of, descend, theta
 
 N = 100
 SEEDS = range(5)
@@ -68,41 +69,17 @@ def draw(setting: Setting, seed: int) -> tuple[Array, Array, Array, Array]:
 
 
 def run(setting: Setting, seed: int) -> dict[str, Any]:
-    """Train one network and return its row.
-
-    At `STEPS`: the stable ranks ``rank`` of ``W⁽ᵗ⁾`` and ``rank_of_change`` of ``W⁽ᵗ⁾ - W⁽⁰⁾``; ``start``, the quotient
-    ``‖W⁽⁰⁾‖_F/‖W⁽ᵗ⁾ - W⁽⁰⁾‖₂`` (the last two are None at 0); ``error``, the fraction of wrong signs. Once: ``p`` and
-    ``theta = n M/R_min²`` of the data; and ``limit``, the ``σ̄`` of `thm-one-step` for this step size, or None if
-    ``p < 3``.
-    """
+    """Train one network and return its row: what `descend` measures, at `STEPS`, and ``R_min``, ``R_max`` and ``p``."""
     K, H, G, y = draw(setting, seed)
     a = output_weights(np.resize([1.0, -1.0], setting.m))
-    low, high = np.diagonal(K).min(), np.diagonal(K).max()
-    p = float(p_orthogonality_of_gram(K[None])[0])
-    theta = float(low / (p * high))
-    root, C, rows = np.linalg.cholesky(K), np.zeros((N, setting.m)), []
-    for t in range(STEPS[-1] + 1):
-        pre = H + K @ C
-        slopes = np.where(pre > 0, 1.0, setting.gamma)
-        z = y * ((pre * slopes) @ a)
-        if t in STEPS:
-            change = np.linalg.svd(root.T @ C, compute_uv=False)
-            cross = H.T @ C
-            squares = np.linalg.eigvalsh(G + cross + cross.T + C.T @ K @ C)
-            moved = (change @ change / change[0] ** 2, np.sqrt(np.trace(G)) / change[0]) if t else (None, None)
-            rows.append((squares.sum() / squares[-1], *moved, (z <= 0).mean()))
-        C += setting.alpha / N * (expit(-z) * y)[:, None] * slopes * a
-    series = dict(zip(("rank", "rank_of_change", "start", "error"), zip(*rows)))
-    limit = None
-    if p >= 3:
-        limit = one_step_sigma(setting.m, setting.d, N, theta, 0.25, low**0.5, high**0.5, setting.alpha, 1 / 24)
-    once = {"p": rounded(p), "theta": rounded(theta), "limit": rounded(limit)}
-    return asdict(setting) | {"seed": seed} | once | {name: list(map(rounded, row)) for name, row in series.items()}
+    series = descend((K, H, G), y, a, setting.gamma, setting.alpha, STEPS)
+    return asdict(setting) | {"seed": seed} | data_of(K) | series
 
 
-def rounded(value: float | None) -> float | None:
-    """Return a number to five significant digits."""
-    return None if value is None else float(f"{value:.5g}")
+def excess(row: dict[str, Any]) -> float:
+    """Return ``σ/σ̄``, for the ``σ̄`` of `thm-one-step`, which needs it to be at most 1, besides ``p ≥ 3``."""
+    setting = Setting(**{name: row[name] for name in vars(BY_DIMENSION[0])})
+    return setting.sigma / one_step_sigma(setting.m, setting.d, N, row["R_min"], row["R_max"], setting.alpha)
 
 
 def bound(row: dict[str, Any]) -> Array:
@@ -112,11 +89,11 @@ def bound(row: dict[str, Any]) -> Array:
     inequality gives :math:`\|W\|_F \le \sqrt\Gamma \|D\|_2 + \|W^{(0)}\|_F` and :math:`\|W\|_2 \ge \|D\|_2 -
     \|W^{(0)}\|_2`. The norm of :math:`D` is the measured one.
     """
-    if row["theta"] >= 1:
+    if theta(row) >= 1:
         return np.full(len(STEPS), np.nan)
     start = np.array(row["start"], dtype=float)
     below = 1 - start / np.sqrt(row["rank"][0])
-    limit = np.sqrt(trajectory_rank_bound(row["theta"], row["gamma"])) + start
+    limit = np.sqrt(trajectory_rank_bound(theta(row), row["gamma"])) + start
     return np.where(below > 0, (limit / below) ** 2, np.nan)
 
 
@@ -127,16 +104,31 @@ def description() -> dict[str, Any]:
 
 def record(folder: Path, *_: object) -> None:
     """Record every setting with every seed, unless they are there; no images are needed, and one thread does it."""
-    out = folder / "mixture.json"
     try:
-        load(out, "mixture", description())
+        recorded(folder)
     except RecordingError:
         start = time.perf_counter()
         rows = [run(setting, seed) for setting in tqdm(SETTINGS, desc="mixture", disable=None) for seed in SEEDS]
-        save(Recording("mixture", description(), rows, time.perf_counter() - start), out)
+        save(Recording("mixture", description(), rows, time.perf_counter() - start), folder / "mixture.json")
+
+
+def recorded(folder: Path = STUDIES) -> Recording:
+    """Read the recording; `RecordingError` if it is absent, damaged or of another configuration."""
+    return load(folder / "mixture.json", "mixture", description())
 
 
 def rows(found: Recording, setting: Setting) -> list[dict[str, Any]]:
     """Return the recorded rows of one setting, seed by seed."""
     wanted = asdict(setting).items()
     return [row for row in found.runs if wanted <= row.items()]
+
+
+def ratios(found: Recording, setting: Setting, place: int) -> Array:
+    """Return the relative stable rank of each seed at a place of `STEPS`."""
+    return np.array([row["rank"][place] / row["rank"][0] for row in rows(found, setting)])
+
+
+def slack(found: Recording) -> Array:
+    """Return the quotients of `bound` and measured stable rank, wherever there is a bound."""
+    quotients = np.array([bound(row) / row["rank"] for row in found.runs])
+    return np.asarray(quotients[np.isfinite(quotients)])

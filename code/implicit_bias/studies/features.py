@@ -1,0 +1,137 @@
+r"""Study 3: what one step does to images, with a fixed second layer as in 3.2 and with one that is trained as in 3.3.
+
+The classes are even and odd digits. The images are taken raw, centred (their mean is subtracted), or through random
+features of growing dimension: of a ReLU, :math:`\max(0, \langle u, x\rangle)`, and cosines
+:math:`\cos(\langle u, x\rangle/\ell + b)`, with Gaussian :math:`u` and uniform :math:`b`. All are scaled to a mean
+squared norm of 100, about that of the images.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ..checks import Array
+from ..mnist.configuration import EXPERIMENT
+from ..mnist.data import MD5, MNIST, PIXELS
+from ..mnist.experiment import STUDIES
+from ..mnist.recording import Recording, RecordingError, load, save
+from ..network import output_weights
+from ..orthogonality import gaussian_grams
+from .inner_products import data_of, descend, square_root, theta
+
+N = 100
+SEEDS = range(3)
+STEPS = (0, 1, 2, 4, 8, 16, 32, 64, 128)
+SCALES = tuple(float(f"{2e-4 * 10 ** (k / 2):.2g}") for k in range(9))
+REPRESENTATIONS = (
+    ("raw", PIXELS),
+    ("centred", PIXELS),
+    *(("relu", 10**k) for k in (3, 4, 5)),
+    *(("cosine", 10**k) for k in (3, 4, 5, 6)),
+)
+LENGTH = 0.5
+"""The ``ℓ`` of the cosines, below the distance of two images: the larger D is, the closer they are to orthogonal."""
+
+
+def description() -> dict[str, Any]:
+    """Return what determines the recording."""
+    return {
+        "n": N,
+        "seeds": list(SEEDS),
+        "steps": list(STEPS),
+        "sigmas": list(SCALES),
+        "representations": [list(representation) for representation in REPRESENTATIONS],
+        "length": LENGTH,
+        "alpha": EXPERIMENT.alpha,
+        "gamma": EXPERIMENT.gamma,
+        "width": EXPERIMENT.width,
+        "classes": "even, odd",
+    }
+
+
+def gram(images: Array, kind: str, D: int, rng: np.random.Generator) -> Array:
+    """Return the inner products of the features of some images, pixels in [0, 1], one a row."""
+    if kind in ("raw", "centred"):
+        X = images - images.mean(axis=0) if kind == "centred" else images
+        K = X @ X.T
+    else:
+        K = np.zeros((len(images), len(images)))
+        for start in range(0, D, 1000):  # a thousand features at a time
+            U = rng.standard_normal((PIXELS, min(1000, D - start)))
+            if kind == "relu":
+                features = np.maximum(images @ U, 0)
+            else:
+                features = np.cos(images @ U / LENGTH + rng.uniform(0, 2 * np.pi, U.shape[1]))
+            K += features @ features.T
+    return np.asarray(K * (100 * len(K) / np.trace(K)))
+
+
+def weights(K: Array, D: int, m: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Return ``X W⁽⁰⁾ᵀ`` and ``W⁽⁰⁾ W⁽⁰⁾ᵀ`` of standard Gaussian weights, exactly in distribution, from ``K = X Xᵀ``.
+
+    In the span of the n samples the rows have coordinates ``Z``; outside it, in D - n dimensions, only lengths and
+    inner products count.
+    """
+    Z = rng.standard_normal((len(K), m))
+    return square_root(K) @ Z, Z.T @ Z + gaussian_grams(m, D - len(K), 1, rng)[0]
+
+
+def sample(data: MNIST, seed: int) -> tuple[Array, Array]:
+    """Return ``N`` training images, pixels in [0, 1], and their labels: 1 for even digits and -1 for odd ones."""
+    chosen = np.random.default_rng(seed).choice(len(data.train_labels), N, replace=False)
+    return data.train_images[chosen] / 255, np.where(data.train_labels[chosen] % 2, -1.0, 1.0)
+
+
+def run(data: MNIST, kind: str, D: int, seed: int) -> list[dict[str, Any]]:
+    """Train on one representation with one seed, at every scale, with both kinds of second layer; return the rows."""
+    rng, (images, y), m = np.random.default_rng(1000 + seed), sample(data, seed), EXPERIMENT.width
+    K = gram(images, kind, D, rng)
+    H, G = weights(K, D, m, rng)
+    signs, second = output_weights(np.resize([1.0, -1.0], m)), rng.standard_normal(m)
+    once = {"kind": kind, "D": D, "seed": seed} | data_of(K)
+    rows = []
+    for sigma in SCALES:
+        for trained in (False, True):
+            a, how = sigma * second if trained else signs, (EXPERIMENT.gamma, EXPERIMENT.alpha, STEPS)
+            series = descend((K, sigma * H, sigma**2 * G), y, a, *how, train_second=trained)
+            rows.append(once | {"sigma": sigma, "trained": trained} | series)
+    return rows
+
+
+def record(folder: Path, data: Callable[[], MNIST], *_: object) -> None:
+    """Record every representation with every seed, unless they are there; one thread does it."""
+    try:
+        recorded(folder)
+    except RecordingError:
+        mnist, start = data(), time.perf_counter()
+        cases = [(*representation, seed) for representation in REPRESENTATIONS for seed in SEEDS]
+        rows = [row for case in tqdm(cases, desc="features", disable=None) for row in run(mnist, *case)]
+        out = folder / "features.json"
+        save(Recording("features", description(), rows, time.perf_counter() - start, mnist.provenance()), out)
+
+
+def recorded(folder: Path = STUDIES) -> Recording:
+    """Read the recording; `RecordingError` if it is absent, damaged, or of another configuration or other data."""
+    return load(folder / "features.json", "features", description(), {"source": "mnist", "checksum": MD5})
+
+
+def rows(found: Recording, kind: str, D: int, trained: bool = False) -> list[dict[str, Any]]:
+    """Return the rows of one representation, scale by scale and for each the seeds in order."""
+    chosen = [row for row in found.runs if (row["kind"], row["D"], row["trained"]) == (kind, D, trained)]
+    return sorted(chosen, key=lambda row: (row["sigma"], row["seed"]))
+
+
+def ratios(found: Recording, kind: str, D: int, trained: bool, step: int) -> Array:
+    """Return the relative stable rank at one of the `STEPS`, of shape (scales, seeds)."""
+    place = STEPS.index(step)
+    values = [row["rank"][place] / row["rank"][0] for row in rows(found, kind, D, trained)]
+    return np.reshape(values, (len(SCALES), len(SEEDS)))
+
+
+def thetas(found: Recording, kind: str, D: int) -> Array:
+    """Return ``n M/R_min²`` for each seed."""
+    return np.array([theta(row) for row in rows(found, kind, D)[: len(SEEDS)]])
