@@ -2,8 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from implicit_bias import network
-from implicit_bias.studies import mixture
+from implicit_bias.mnist.configuration import GRIDS, Member
+from implicit_bias.mnist.recording import Recording
+from implicit_bias.mnist.trainer import train
+from implicit_bias.studies import directions, features, grid, mixture, other_data
 from implicit_bias.studies.inner_products import theta
 
 
@@ -59,3 +63,103 @@ def test_what_is_said_of_every_mixture(mixtures):
     assert mixture.slack(mixtures).min() >= 1 and min(map(mixture.excess, mixtures.runs)) > 1
     for setting in mixture.BY_DIMENSION[3:]:  # the bound exists from the first step on
         assert all(np.isfinite(mixture.bound(row)[1:]).all() for row in mixture.rows(mixtures, setting))
+
+
+# Study 2
+
+
+@pytest.fixture(scope="module")
+def fine():
+    return grid.recorded("grid")
+
+
+@pytest.mark.slow
+def test_fresh_grid_gives_the_recorded_first_steps(mnist, fine):
+    images, how = grid.first_images(mnist, 10_000), GRIDS["grid"]
+    members = [Member(sigma, 1, how.alpha) for sigma in how.sigmas[::8]]
+    for run in train(members, images, 2, gamma=how.gamma, width=how.width, spectra_at=(0,)):
+        (old,) = (row for row in fine.runs if (row["sigma"], row["seed"]) == (run.member.sigma, 1))
+        for name in ("loss", "stable_rank", "norm", "spectral_norm", "change"):
+            np.testing.assert_allclose(getattr(run, name), old[name][:3], rtol=1e-3, atol=1e-9)
+
+
+def test_thinned_sweep_keeps_what_it_says():
+    row = {"step": list(range(31)), "sigma": 1.0, "seed": 0, "alpha": 1.0, "diverged_at": None, "test_error": 0.5}
+    row |= {name: [t / 3 for t in range(31)] for name in grid.KEPT}
+    (run,) = grid.thinned(Recording("sweep", {}, [row], 0.0, environment={})).runs
+    assert run["step"] == grid.kept_steps(30) and run["step"][-1] == 30 and run["sigma"] == 1.0
+    assert run["loss"] == pytest.approx([t / 3 for t in run["step"]], rel=1e-4)
+
+
+def test_crossing_needs_a_rise_through_the_level():
+    assert grid.crossing([1, 2, 4], [0.4, 0.4, 0.4]) != grid.crossing([1, 2, 4], [0.4, 0.4, 0.4])  # nan
+    assert grid.crossing([1, 2, 4, 8], [0.6, 0.4, 0.5, 0.9]) == pytest.approx(4)
+
+
+# Study 3
+
+
+@pytest.fixture(scope="module")
+def feature_runs():
+    return features.recorded()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind, D", [("raw", 784), ("centred", 784), ("relu", 1000), ("cosine", 1000)])
+def test_fresh_features_give_the_recorded_first_steps(mnist, feature_runs, monkeypatch, kind, D):
+    monkeypatch.setattr(features, "STEPS", features.STEPS[:3])
+    for fresh in features.run(mnist, kind, D, 1):
+        rows = features.rows(feature_runs, kind, D, fresh["trained"])
+        (old,) = (row for row in rows if (row["sigma"], row["seed"]) == (fresh["sigma"], 1))
+        np.testing.assert_allclose(fresh["rank"], old["rank"][:3], rtol=1e-3)
+        np.testing.assert_allclose(fresh["rank_of_change"][1:], old["rank_of_change"][1:3], rtol=1e-3)
+
+
+def test_weights_from_inner_products_have_the_distribution_of_weights():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30, 400))
+    H, G = features.weights(X @ X.T, 400, 60, rng)
+    assert np.diagonal(G).mean() == pytest.approx(400, rel=0.03)
+    assert (H**2).mean(1) == pytest.approx((X**2).sum(1), rel=0.8) and (H**2).mean() == pytest.approx(400, rel=0.1)
+
+
+def test_training_the_second_layer_is_gradient_descent_on_both():
+    rng, gamma, alpha = np.random.default_rng(1), 0.2, 0.3
+    X, W, a, y = (
+        rng.standard_normal((12, 9)),
+        rng.standard_normal((5, 9)),
+        rng.standard_normal(5),
+        np.resize([1, -1], 12),
+    )
+    found = features.descend((X @ X.T, X @ W.T, W @ W.T), y, a, gamma, alpha, (0, 1, 2, 3), train_second=True)
+    V, b = (torch.tensor(part, requires_grad=True) for part in (W, a))
+    for t in range(4):
+        s = torch.linalg.svdvals(V.detach())
+        assert found["rank"][t] == pytest.approx(float((s / s[0]).square().sum()), rel=1e-4)
+        z = torch.from_numpy(y) * (torch.nn.functional.leaky_relu(torch.from_numpy(X) @ V.T, gamma) @ b)
+        for part, slope in zip((V, b), torch.autograd.grad(torch.nn.functional.softplus(-z).mean(), (V, b))):
+            part.data -= alpha * slope
+
+
+# Study 4
+
+
+@pytest.mark.slow
+def test_fresh_directions_are_the_recorded_first_steps(mnist):
+    fresh = directions.run(grid.first_images(mnist, directions.IMAGES), 1, steps=3)
+    old = directions.recorded().runs[1]
+    for name in ("loss", "stable_rank", "singular_values", "class_error"):
+        np.testing.assert_allclose(fresh[name], old[name][:4], rtol=1e-3, atol=2e-3)
+
+
+# Study 6
+
+
+def test_fresh_runs_on_other_data_give_the_recorded_first_steps():
+    for name, found in zip(other_data.NAMES, other_data.recorded()):
+        data = other_data.read(name)
+        assert data.provenance() == found.data and (data.X.shape[1], data.classes) == other_data.NAMES[name]
+        old = found.runs[25]
+        fresh = other_data.run(data, old["sigma"], old["seed"], 10)
+        for field in grid.KEPT:
+            np.testing.assert_allclose(fresh[field][:6], old[field][:6], rtol=1e-3, atol=1e-9)

@@ -7,9 +7,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..mnist.configuration import TRANSITION
 from ..mnist.recording import Recording
 from ..studies import features, mixture
+from ..studies import grid as studied
+from ..studies.grid import kept_steps
 from ..studies.mixture import BY_DIMENSION, BY_SCALE, CHOICES, STEPS, Setting
+from .runs import relative_rank, scales
 from .style import COLORS, band, figure
 
 
@@ -83,4 +87,49 @@ def features_figure(found: Recording) -> Figure:
         right.axhline(1, color="black", linewidth=0.8)
         right.set(xscale="log", yscale="log", xlabel="dimension $D$", title=r"$\theta=nM/R_{\min}^2$")
         right.legend(loc="lower left")
+    return fig
+
+
+def map_figure(grid: Recording, sweep: Recording) -> Figure:
+    """The relative stable rank over sigma and t as a map, with the transition; and at T, with the prediction."""
+    sigmas, steps = grid.configuration["sigmas"], kept_steps(grid.configuration["steps"])[1:]
+    with figure(1, 2, height=3.6) as (fig, (left, right)):
+        ratios = [np.median(studied.relative_ranks(grid, step), axis=1) for step in steps]
+        mesh = left.pcolormesh(sigmas, steps, ratios, cmap="cividis", vmin=0, vmax=1, shading="nearest")
+        fig.colorbar(mesh, ax=left, location="top", label="relative stable rank")
+        measured = np.array([studied.transition(grid, step)[0] for step in steps])
+        left.plot(measured, steps, color="white", linewidth=2, label="measured: 1/2")
+        predicted = [studied.predicted_transition(grid, step) for step in steps]
+        left.plot(predicted, steps, color="white", linestyle=":", linewidth=2, label="from what was learned")
+        before = {step: sigma for (name, step), sigma in TRANSITION.items() if name == "grid"}
+        left.plot(list(before.values()), list(before), "o", color="#D55E00", label="stated before")
+        left.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="step $t$", xlim=(sigmas[0], sigmas[-1]))
+        left.legend(loc="lower left", frameon=True, facecolor="#888888", labelcolor="white", framealpha=0.8)
+        left.grid(False)
+        _against_sigma(right, grid)
+        rows = np.transpose([relative_rank(sweep, sigma, sweep.configuration["steps"]) for sigma in scales(sweep)])
+        band(right, scales(sweep), rows, 1, label="all images", linewidth=0)
+        right.set(xlabel=r"$\sigma$", title="relative stable rank at $T$")
+        right.legend(loc="upper left")
+    return fig
+
+
+def _against_sigma(axes: Axes, grid: Recording, k: int = 0, label: str = "measured") -> None:
+    """Draw the relative stable rank at the last step against sigma, and the prediction in black."""
+    sigmas = grid.configuration["sigmas"]
+    band(axes, sigmas, studied.relative_ranks(grid).T, k, label=label)
+    fine = np.geomspace(sigmas[0], sigmas[-1], 200)
+    axes.plot(fine, studied.prediction(grid, fine), color=COLORS[k] if k else "black", linewidth=0.9)
+    axes.set(xscale="log")
+
+
+def other_data_figure(found: Sequence[Recording], titles: Sequence[str]) -> Figure:
+    """The relative stable rank against sigma at T on other data sets, with the prediction; and the training error."""
+    with figure(1, 3, height=3.0, sharey=True) as (fig, panels):
+        for axes, grid, title in zip(panels, found, titles):
+            _against_sigma(axes, grid, label="relative stable rank")
+            errors = studied.values(grid, "train_error")[:, :, -1]
+            band(axes, grid.configuration["sigmas"], errors.T, 1, label="training error")
+            axes.set(title=title, xlabel=r"$\sigma$", xticks=[1e-3, 1e-2, 1e-1, 1])
+        panels[0].legend(loc="upper left")
     return fig

@@ -164,7 +164,7 @@ _OPTIONS: dict[str, tuple[Any, str]] = {
     "steps": (int, "number of gradient descent steps, of a search the limit on it; at least 10"),
     "recording": (Path, "recorded sweep"),
     "results": (Path, "folder of the recordings"),
-    "study": (str, "study to record in place of the homework's experiment"),
+    "study": (str, "study to record (default: none, but the homework's experiment)"),
     "repetitions": (int, "how often each variant is measured"),
     "out": (Path, "recording to write, in place of an older one; or folder for the figures"),
     "mnist_root": (Path, "folder of MNIST/raw/, for missing files too (default: MNIST_ROOT, or data/ of the project)"),

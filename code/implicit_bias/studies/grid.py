@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 from ..checks import Array
 from ..mnist import sweep
 from ..mnist.configuration import GRID_IMAGES, GRIDS, Configuration, plotted_steps
-from ..mnist.data import MNIST, PIXELS
+from ..mnist.data import MD5, MNIST, PIXELS
+from ..mnist.experiment import STUDIES
 from ..mnist.recording import Recording, RecordingError, load, save
 from ..mnist.workers import Workers
 from ..rank import learned_plus_noise
@@ -124,3 +125,17 @@ def transition(grid: Recording, step: int | None = None) -> Array:
     """Return where the transition lies: that of the median over the seeds, then that of each seed."""
     ratios = relative_ranks(grid, step)
     return np.array([crossing(grid.configuration["sigmas"], row) for row in (np.median(ratios, axis=1), *ratios.T)])
+
+
+def predicted_transition(grid: Recording, step: int | None = None, level: float = 0.5) -> float:
+    """Return the smallest scale at which `prediction` rises through a level; nan if none does."""
+    sigmas = grid.configuration["sigmas"]
+    fine = np.geomspace(sigmas[0], sigmas[-1], 2000)
+    return crossing(fine, prediction(grid, fine, step), level)
+
+
+def recorded(name: str, folder: Path = STUDIES) -> Recording:
+    """Read one of the `GRIDS`; `RecordingError` if it is absent, damaged, or of another configuration or other data."""
+    source = "mnist" if name == "grid-all-images" else f"mnist, the first {GRID_IMAGES} training images"
+    data = {"source": source, "checksum": MD5}
+    return load(folder / f"{name}.json", "thinned-sweep", sweep.description(GRIDS[name]), data)

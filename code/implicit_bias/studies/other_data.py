@@ -18,10 +18,13 @@ from tqdm import tqdm
 from ..checks import Array
 from ..mnist import plain
 from ..mnist.configuration import GRIDS
+from ..mnist.experiment import STUDIES
 from ..mnist.recording import Recording, RecordingError, load, save
 from .grid import DIGITS, KEPT, kept_steps
 
-NAMES = ("digits", "breast_cancer", "wine")
+NAMES = {"digits": (64, 10), "breast_cancer": (30, 2), "wine": (13, 3)}
+"""The data sets, by their name in scikit-learn, with their numbers of features and of classes."""
+
 GRID = GRIDS["grid"]
 
 
@@ -70,21 +73,28 @@ def run(data: Samples, sigma: float, seed: int, steps: int) -> dict[str, Any]:
     return {"sigma": sigma, "seed": seed, "step": kept} | series
 
 
-def description(data: Samples) -> dict[str, Any]:
-    """Return what determines a recording."""
-    return asdict(GRID) | {"inputs": data.X.shape[1], "classes": data.classes, "dtype": "float64"}
+def description(inputs: int, classes: int) -> dict[str, Any]:
+    """Return what determines a recording, besides the data."""
+    return asdict(GRID) | {"inputs": inputs, "classes": classes, "dtype": "float64"}
 
 
 def record(folder: Path, *_: object) -> None:
     """Record every data set that is not there yet, in one thread."""
     torch.set_num_threads(1)
-    for name in NAMES:
-        data, out = read(name), folder / f"{name.replace('_', '-')}.json"
+    for name, shape in NAMES.items():
+        data, out, what = read(name), folder / f"{name.replace('_', '-')}.json", description(*shape)
         try:
-            load(out, "thinned-sweep", description(data), data.provenance())
+            load(out, "thinned-sweep", what, data.provenance())
         except RecordingError:
             start, pairs = time.perf_counter(), [(sigma, seed) for sigma in GRID.sigmas for seed in GRID.seeds]
             rows = [run(data, *pair, GRID.steps) for pair in tqdm(pairs, desc=name, disable=None)]
-            save(
-                Recording("thinned-sweep", description(data), rows, time.perf_counter() - start, data.provenance()), out
-            )
+            save(Recording("thinned-sweep", what, rows, time.perf_counter() - start, data.provenance()), out)
+
+
+def recorded(folder: Path = STUDIES) -> list[Recording]:
+    """Read the recordings, in the order of `NAMES`; `RecordingError` if one is absent, damaged or of other steps."""
+    found = []
+    for name, (inputs, classes) in NAMES.items():
+        what = description(inputs, classes)
+        found.append(load(folder / f"{name.replace('_', '-')}.json", "thinned-sweep", what))
+    return found
