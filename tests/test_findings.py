@@ -80,6 +80,29 @@ def test_every_run_ends_at_its_lowest_loss(sweep):
     assert all(run["loss"][-1] == min(run["loss"]) for run in sweep.runs)
 
 
+def test_the_change_in_both_norms(sweep):
+    for sigma in sweep.configuration["sigmas"]:
+        ratio = findings.relative_change(sweep, sigma, 5) / findings.spectral_change(sweep, sigma, 5)
+        ranks = findings.rank_of_change(sweep, sigma, 5) / [
+            run["stable_rank"][0] for run in sweep.runs if run["sigma"] == sigma
+        ]
+        assert ratio**2 == pytest.approx(ranks, rel=1e-5)
+
+
+def test_halving_by_hand():
+    assert findings.halving(made_up(stable_rank=[8.0, 4.0, 3.9, 2.0]), 0.01, 3) == [2]
+
+
+def test_the_first_step_is_below_the_threshold_of_low_rank_changes(sweep):
+    rng = np.random.default_rng(0)
+    noise, direction = rng.standard_normal((150, 784)), np.outer(rng.standard_normal(150), rng.standard_normal(784))
+    size = findings.threshold(sweep) * np.linalg.norm(noise, 2) / np.linalg.norm(direction)
+    grown = [np.linalg.norm(noise + share * size * direction, 2) / np.linalg.norm(noise, 2) for share in (0.8, 1.8)]
+    assert grown[0] < 1.01 and grown[1] > 1.05
+    for sigma in sweep.configuration["sigmas"]:
+        assert findings.spectral_change(sweep, sigma, 1).max() < 0.9 * findings.threshold(sweep)
+
+
 def test_the_prediction_is_flat_from_the_transition_on(sweep):
     edge = np.median(findings.transition(sweep))
     noise_alone = float(prediction(sweep, 1e3))

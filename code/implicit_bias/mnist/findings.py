@@ -72,6 +72,26 @@ def transition(sweep: Recording) -> Array:
     return np.asarray(learned / (np.sqrt(sweep.configuration["width"]) + np.sqrt(PIXELS)))
 
 
+def threshold(sweep: Recording) -> float:
+    """Return ``(md)^{1/4}/(√m + √d)``: a low-rank change below this share of the spectral norm of independent Gaussian
+    weights leaves their largest singular value where it is, as m and d grow in proportion (Benaych-Georges and
+    Nadakuditi 2012)."""
+    m = sweep.configuration["width"]
+    return float((m * PIXELS) ** 0.25 / (np.sqrt(m) + np.sqrt(PIXELS)))
+
+
+def spectral_change(sweep: Recording, sigma: float, step: int) -> Array:
+    """Return ``‖W^{(t)} - W^{(0)}‖_2/‖W^{(0)}‖_2`` for each seed, ``t ≥ 1``."""
+    norm_of_change = change(sweep, sigma, step) / np.sqrt(rank_of_change(sweep, sigma, step))
+    return np.asarray(norm_of_change / spectral_norm(sweep, sigma, 0))
+
+
+def halving(sweep: Recording, sigma: float, until: int) -> Array:
+    """Return, for each seed, the first step up to ``until`` that has less than half the first stable rank."""
+    ranks = np.transpose([relative_rank(sweep, sigma, step) for step in range(until + 1)])
+    return np.array([np.flatnonzero(run < 0.5)[0] for run in ranks])
+
+
 def fastest_growth(sweep: Recording, sigma: float) -> Array:
     """Return the largest ``‖W^{(t+1)}‖_2/‖W^{(t)}‖_2`` for each seed."""
 
