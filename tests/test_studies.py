@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 import torch
 from implicit_bias import network
-from implicit_bias.mnist.configuration import GRIDS, Member
 from implicit_bias.mnist.recording import Recording
-from implicit_bias.mnist.trainer import train
-from implicit_bias.studies import directions, features, grid, mixture, other_data
+from implicit_bias.studies import features, grid, mixture, other_data
 from implicit_bias.studies.inner_products import theta
 
 
@@ -68,21 +66,6 @@ def test_what_is_said_of_every_mixture(mixtures):
 # Study 2
 
 
-@pytest.fixture(scope="module")
-def fine():
-    return grid.recorded("grid")
-
-
-@pytest.mark.slow
-def test_fresh_grid_gives_the_recorded_first_steps(mnist, fine):
-    images, how = grid.first_images(mnist, 10_000), GRIDS["grid"]
-    members = [Member(sigma, 1, how.alpha) for sigma in how.sigmas[::8]]
-    for run in train(members, images, 2, gamma=how.gamma, width=how.width, spectra_at=(0,)):
-        (old,) = (row for row in fine.runs if (row["sigma"], row["seed"]) == (run.member.sigma, 1))
-        for name in ("loss", "stable_rank", "norm", "spectral_norm", "change"):
-            np.testing.assert_allclose(getattr(run, name), old[name][:3], rtol=1e-3, atol=1e-9)
-
-
 def test_thinned_sweep_keeps_what_it_says():
     row = {"step": list(range(31)), "sigma": 1.0, "seed": 0, "alpha": 1.0, "diverged_at": None, "test_error": 0.5}
     row |= {name: [t / 3 for t in range(31)] for name in grid.KEPT}
@@ -141,15 +124,30 @@ def test_training_the_second_layer_is_gradient_descent_on_both():
             part.data -= alpha * slope
 
 
-# Study 4
+def test_what_is_said_of_every_image(feature_runs):
+    for kind, D in features.REPRESENTATIONS:
+        assert features.largest_change(feature_runs, kind, D) < 2.5
+    for D in (10**3, 10**4, 10**5):
+        assert features.thetas(feature_runs, "relu", D).min() > features.N / np.pi
+    for kind in ("raw", "centred"):
+        assert features.ratios(feature_runs, kind, 784, False, 1)[0].max() < 0.05
+        assert np.abs(features.ratios(feature_runs, kind, 784, True, 1) - 1).max() < 0.02
+    assert (
+        features.thetas(feature_runs, "cosine", 10**6).max() < 1 < features.thetas(feature_runs, "cosine", 10**5).min()
+    )
+    assert max(row["p"] for row in feature_runs.runs) < 3
 
 
-@pytest.mark.slow
-def test_fresh_directions_are_the_recorded_first_steps(mnist):
-    fresh = directions.run(grid.first_images(mnist, directions.IMAGES), 1, steps=3)
-    old = directions.recorded().runs[1]
-    for name in ("loss", "stable_rank", "singular_values", "class_error"):
-        np.testing.assert_allclose(fresh[name], old[name][:4], rtol=1e-3, atol=2e-3)
+def test_relu_features_tend_to_their_limit():
+    """The formula of the chapter, and its third at a right angle."""
+    rng = np.random.default_rng(0)
+    X = np.array([[2.0, 0.0, 0.0], [0.0, 3.0, 0.0], [1.0, 1.0, 0.0]])
+    features_of = np.maximum(X @ rng.standard_normal((3, 400_000)), 0)
+    norms = np.linalg.norm(X, axis=1)
+    angle = np.arccos(np.clip(X @ X.T / np.outer(norms, norms), -1, 1))
+    limit = np.outer(norms, norms) * (np.sin(angle) + (np.pi - angle) * np.cos(angle)) / (2 * np.pi)
+    np.testing.assert_allclose(features_of @ features_of.T / 400_000, limit, rtol=0.02)
+    assert limit[0, 1] == pytest.approx(np.sqrt(limit[0, 0] * limit[1, 1]) / np.pi)
 
 
 # Study 6
@@ -163,3 +161,12 @@ def test_fresh_runs_on_other_data_give_the_recorded_first_steps():
         fresh = other_data.run(data, old["sigma"], old["seed"], 10)
         for field in grid.KEPT:
             np.testing.assert_allclose(fresh[field][:6], old[field][:6], rtol=1e-3, atol=1e-9)
+
+
+def test_what_is_said_of_the_other_data():
+    for found in other_data.recorded():
+        errors = np.median(grid.values(found, "train_error")[:, :, -1], axis=1)
+        assert errors[-1] < errors[0]
+        quotients = grid.relative_ranks(found) / grid.prediction(found, found.configuration["sigmas"])[:, None]
+        assert quotients[:9].min() > 0.8 and quotients[:9].max() < 1.2
+        assert np.argmin(quotients.min(axis=1)) in (12, 13) and found.configuration["sigmas"][8] == 0.02

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from . import checks
 from .activation import leaky_relu_derivative
-from .checks import OutputWeights, PerSample, Samples, Weights
+from .checks import Array, OutputWeights, PerSample, Samples, Weights
 from .orthogonality import as_samples, gram_extremes, scaled
 
 
@@ -42,14 +42,14 @@ def expected_stable_rank(m: int, d: int) -> float:
     return float(m * d / (np.sqrt(m) + np.sqrt(d)) ** 2)
 
 
-def learned_plus_noise(learned: float, largest: float, sigma: ArrayLike, m: int, d: int) -> PerSample:
+def learned_plus_noise(learned: float, largest: float, sigma: ArrayLike, m: int, d: int) -> Array:
     """Return the stable rank that the book's @eq-prediction gives, relative to `expected_stable_rank`, for each sigma.
 
     To an ``m × d`` Gaussian matrix of standard deviation ``sigma`` is added one of squared Frobenius norm ``learned``
     and of spectral norm ``largest``; the spectral norm of the sum is taken to be the larger of both.
 
-    >>> learned_plus_noise(0.0, 3.0, sigma=[0.05, 1.0], m=100, d=100).tolist()
-    [0.1111111111111111, 1.0]
+    >>> learned_plus_noise(0.0, 4.0, sigma=[0.1, 1.0], m=100, d=100).round(6).tolist()
+    [0.25, 1.0]
     """
     sigma = np.asarray(sigma, dtype=float)
     norm = np.maximum(largest, sigma * (np.sqrt(m) + np.sqrt(d)))

@@ -14,7 +14,7 @@ from ..studies import grid as studied
 from ..studies.grid import kept_steps
 from ..studies.mixture import BY_DIMENSION, BY_SCALE, CHOICES, STEPS, Setting
 from .runs import relative_rank, scales
-from .style import COLORS, band, figure
+from .style import COLORS, band, figure, shared_legend
 
 
 def _mixture_curves(
@@ -86,7 +86,7 @@ def features_figure(found: Recording) -> Figure:
             band(right, dimensions, rows, k, label=kind.replace("relu", "ReLU").replace("cosine", "cosines"))
         right.axhline(1, color="black", linewidth=0.8)
         right.set(xscale="log", yscale="log", xlabel="dimension $D$", title=r"$\theta=nM/R_{\min}^2$")
-        right.legend(loc="lower left")
+        right.legend(loc=(0.5, 0.45))
     return fig
 
 
@@ -106,7 +106,7 @@ def map_figure(grid: Recording, sweep: Recording) -> Figure:
         left.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="step $t$", xlim=(sigmas[0], sigmas[-1]))
         left.legend(loc="lower left", frameon=True, facecolor="#888888", labelcolor="white", framealpha=0.8)
         left.grid(False)
-        _against_sigma(right, grid)
+        _against_sigma(right, grid, "10,000 images")
         rows = np.transpose([relative_rank(sweep, sigma, sweep.configuration["steps"]) for sigma in scales(sweep)])
         band(right, scales(sweep), rows, 1, label="all images", linewidth=0)
         right.set(xlabel=r"$\sigma$", title="relative stable rank at $T$")
@@ -114,12 +114,12 @@ def map_figure(grid: Recording, sweep: Recording) -> Figure:
     return fig
 
 
-def _against_sigma(axes: Axes, grid: Recording, k: int = 0, label: str = "measured") -> None:
+def _against_sigma(axes: Axes, grid: Recording, label: str) -> None:
     """Draw the relative stable rank at the last step against sigma, and the prediction in black."""
     sigmas = grid.configuration["sigmas"]
-    band(axes, sigmas, studied.relative_ranks(grid).T, k, label=label)
+    band(axes, sigmas, studied.relative_ranks(grid).T, 0, label=label)
     fine = np.geomspace(sigmas[0], sigmas[-1], 200)
-    axes.plot(fine, studied.prediction(grid, fine), color=COLORS[k] if k else "black", linewidth=0.9)
+    axes.plot(fine, studied.prediction(grid, fine), color="black", linewidth=0.9, label="predicted")
     axes.set(xscale="log")
 
 
@@ -127,9 +127,9 @@ def other_data_figure(found: Sequence[Recording], titles: Sequence[str]) -> Figu
     """The relative stable rank against sigma at T on other data sets, with the prediction; and the training error."""
     with figure(1, 3, height=3.0, sharey=True) as (fig, panels):
         for axes, grid, title in zip(panels, found, titles):
-            _against_sigma(axes, grid, label="relative stable rank")
+            _against_sigma(axes, grid, "relative stable rank")
             errors = studied.values(grid, "train_error")[:, :, -1]
             band(axes, grid.configuration["sigmas"], errors.T, 1, label="training error")
             axes.set(title=title, xlabel=r"$\sigma$", xticks=[1e-3, 1e-2, 1e-1, 1])
-        panels[0].legend(loc="upper left")
+        shared_legend(fig)
     return fig

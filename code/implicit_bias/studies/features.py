@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from ..bounds import trajectory_rank_bound
 from ..checks import Array
 from ..mnist.configuration import EXPERIMENT
 from ..mnist.data import MD5, MNIST, PIXELS
@@ -135,3 +136,16 @@ def ratios(found: Recording, kind: str, D: int, trained: bool, step: int) -> Arr
 def thetas(found: Recording, kind: str, D: int) -> Array:
     """Return ``n M/R_min²`` for each seed."""
     return np.array([theta(row) for row in rows(found, kind, D)[: len(SEEDS)]])
+
+
+def largest_change(found: Recording, kind: str | None = None, D: int | None = None) -> float:
+    """Return the largest stable rank of a change with a fixed second layer, by default on every representation."""
+    chosen = [
+        row for row in found.runs if not row["trained"] and (kind is None or (row["kind"], row["D"]) == (kind, D))
+    ]
+    return float(max(max(row["rank_of_change"][1:]) for row in chosen))
+
+
+def bounds_of_change(found: Recording, kind: str, D: int) -> Array:
+    """Return the bound of `thm-trajectory` on the stable rank of the change, for each seed; all need θ < 1."""
+    return np.array([trajectory_rank_bound(value, EXPERIMENT.gamma) for value in thetas(found, kind, D)])

@@ -20,7 +20,7 @@ from ..mnist import plain
 from ..mnist.configuration import GRIDS
 from ..mnist.experiment import STUDIES
 from ..mnist.recording import Recording, RecordingError, load, save
-from .grid import DIGITS, KEPT, kept_steps
+from .grid import DIGITS, KEPT, kept_steps, prediction, relative_ranks
 
 NAMES = {"digits": (64, 10), "breast_cancer": (30, 2), "wine": (13, 3)}
 """The data sets, by their name in scikit-learn, with their numbers of features and of classes."""
@@ -98,3 +98,11 @@ def recorded(folder: Path = STUDIES) -> list[Recording]:
         what = description(inputs, classes)
         found.append(load(folder / f"{name.replace('_', '-')}.json", "thinned-sweep", what))
     return found
+
+
+def quotients(found: list[Recording], largest: float) -> Array:
+    """Return measured over predicted ratio at the last step, of every seed at every scale up to the largest."""
+    sigmas = np.array(GRID.sigmas)[np.array(GRID.sigmas) <= largest]
+    return np.concatenate(
+        [(relative_ranks(one)[: len(sigmas)] / prediction(one, sigmas)[:, None]).ravel() for one in found]
+    )
