@@ -59,6 +59,7 @@ def test_what_is_said_of_every_mixture(mixtures):
     assert all((theta(run) < 1) == (run["d"] >= 10**6) for run in mixtures.runs)
     assert all((run["p"] >= 3) == (run["d"] == 10**7) for run in mixtures.runs)
     assert mixture.slack(mixtures).min() >= 1 and min(map(mixture.excess, mixtures.runs)) > 1
+    assert all(run["error"][1] == 0 for run in mixtures.runs if run["d"] >= 10**5)
     for setting in mixture.BY_DIMENSION[3:]:  # the bound exists from the first step on
         assert all(np.isfinite(mixture.bound(row)[1:]).all() for row in mixture.rows(mixtures, setting))
 

@@ -132,3 +132,12 @@ def slack(found: Recording) -> Array:
     """Return the quotients of `bound` and measured stable rank, wherever there is a bound."""
     quotients = np.array([bound(row) / row["rank"] for row in found.runs])
     return np.asarray(quotients[np.isfinite(quotients)])
+
+
+def deviation(found: Recording, setting: Setting) -> float:
+    """Return the largest factor, over the `STEPS`, between the median curves of one of the `CHOICES` and of the usual."""
+    curve, usual = (
+        np.median([np.divide(row["rank"], row["rank"][0]) for row in rows(found, one)], axis=0)
+        for one in (setting, _USUAL)
+    )
+    return float(np.exp(np.abs(np.log(curve / usual)).max()))
