@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..mnist.configuration import TRANSITION
+from ..mnist.data import CLASSES
 from ..mnist.recording import Recording
-from ..studies import features, mixture
+from ..studies import directions, features, mixture
 from ..studies import grid as studied
 from ..studies.grid import kept_steps
 from ..studies.mixture import BY_DIMENSION, BY_SCALE, CHOICES, STEPS, Setting
@@ -132,4 +133,33 @@ def other_data_figure(found: Sequence[Recording], titles: Sequence[str]) -> Figu
             band(axes, grid.configuration["sigmas"], errors.T, 1, label="training error")
             axes.set(title=title, xlabel=r"$\sigma$", xticks=[1e-3, 1e-2, 1e-1, 1])
         shared_legend(fig)
+    return fig
+
+
+def directions_figure(found: Recording) -> Figure:
+    """The largest singular values against the step, and the fraction of each class that is misclassified, as a map."""
+    steps = found.runs[0]["step"][1:]
+    values, errors = (directions.table(found, name)[:, 1:] for name in ("singular_values", "class_error"))
+    with figure(1, 2, height=3.6) as (fig, (left, right)):
+        for k in range(7):
+            band(left, steps, values[:, :, k], k, label=f"$s_{k + 1}$", markevery=(k, 12))
+        left.set(xscale="log", yscale="log", xlabel="step $t$", title=r"singular values of $W^{(t)}$")
+        left.legend(loc="upper left", ncols=2, columnspacing=1, labelspacing=0.2)
+        mesh = right.pcolormesh(steps, range(CLASSES), np.median(errors, axis=0).T, cmap="cividis", shading="nearest")
+        fig.colorbar(mesh, ax=right, location="top", label="fraction misclassified")
+        right.set(xscale="log", xlabel="step $t$", ylabel="digit", yticks=range(CLASSES))
+        right.grid(False)
+        for axes in (left, right):
+            axes.axvline(found.configuration["steps"] / 10, color="#888888", linewidth=0.9)
+    return fig
+
+
+def vectors_figure(found: Recording) -> Figure:
+    """The first right singular vectors of ``W`` at the end, as images."""
+    with figure(1, 8, height=1.3) as (fig, panels):
+        for k, (axes, image) in enumerate(zip(panels, np.array(found.runs[0]["directions"]).reshape(-1, 28, 28))):
+            limit = np.abs(image).max()
+            axes.imshow(image, cmap="RdBu", vmin=-limit, vmax=limit)
+            axes.set(xticks=[], yticks=[], title=f"$v_{k + 1}$")
+            axes.grid(False)
     return fig

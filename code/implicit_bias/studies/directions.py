@@ -18,7 +18,7 @@ from ..mnist.recording import Recording, RecordingError, load, save
 from .grid import first_images, kept_steps
 from .inner_products import rounded
 
-IMAGES = 3_000
+IMAGES = 1_000
 SEEDS = range(3)
 STEPS = 10 * EXPERIMENT.steps
 SIGMA = EXPERIMENT.sigmas[0]

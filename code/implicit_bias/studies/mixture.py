@@ -135,7 +135,7 @@ def slack(found: Recording) -> Array:
 
 
 def deviation(found: Recording, setting: Setting) -> float:
-    """Return the largest factor, over the `STEPS`, between the median curves of one of the `CHOICES` and of the usual."""
+    """Return the largest factor, over the `STEPS`, between the median curve of one of the `CHOICES` and the usual."""
     curve, usual = (
         np.median([np.divide(row["rank"], row["rank"][0]) for row in rows(found, one)], axis=0)
         for one in (setting, _USUAL)
