@@ -5,7 +5,7 @@ import pytest
 import torch
 from implicit_bias import network
 from implicit_bias.mnist.recording import Recording
-from implicit_bias.studies import features, grid, mixture, other_data
+from implicit_bias.studies import directions, features, grid, mixture, other_data
 from implicit_bias.studies.inner_products import theta
 
 
@@ -149,6 +149,26 @@ def test_relu_features_tend_to_their_limit():
     limit = np.outer(norms, norms) * (np.sin(angle) + (np.pi - angle) * np.cos(angle)) / (2 * np.pi)
     np.testing.assert_allclose(features_of @ features_of.T / 400_000, limit, rtol=0.02)
     assert limit[0, 1] == pytest.approx(np.sqrt(limit[0, 0] * limit[1, 1]) / np.pi)
+
+
+# Study 4
+
+
+@pytest.mark.slow
+def test_fresh_directions_are_the_recorded_first_steps(mnist):
+    fresh = directions.run(grid.first_images(mnist, directions.IMAGES), 1, steps=3)
+    old = directions.recorded().runs[1]
+    for name in ("loss", "stable_rank", "singular_values", "class_error"):
+        np.testing.assert_allclose(fresh[name], old[name][:4], rtol=1e-3, atol=2e-3)
+
+
+def test_what_is_said_of_the_directions():
+    found = directions.recorded()
+    errors, ranks = directions.table(found, "class_error"), directions.table(found, "stable_rank")
+    after = np.array(found.runs[0]["step"]) >= 420
+    assert (errors[:, after] == 0).all() and (np.diff(ranks[:, after], axis=1) > 0).all()
+    assert [directions.extremes(found, k) for k in (1, 2, 3)] == [{(6, 7)}, {(0, 4)}, {(0, 1)}]
+    assert (directions.arrivals(found, 4) - directions.arrivals(found, 1)).max() < directions.arrivals(found, 1).min()
 
 
 # Study 6

@@ -113,14 +113,16 @@ def directions_figure(found: Recording) -> Figure:
     """The largest singular values against the step, and the fraction of each class that is misclassified, as a map."""
     steps = found.runs[0]["step"][1:]
     values, errors = (directions.table(found, name)[:, 1:] for name in ("singular_values", "class_error"))
-    with figure(1, 2, height=3.6) as (fig, (left, right)):
+    with figure(1, 2, height=3.2) as (fig, (left, right)):
         for k in range(7):
             band(left, steps, values[:, :, k], k, label=f"$s_{k + 1}$", markevery=(k, 12))
         left.set(xscale="log", yscale="log", xlabel="step $t$", title=r"singular values of $W^{(t)}$")
-        left.legend(loc="upper left", ncols=2, columnspacing=1, labelspacing=0.2)
+        left.legend(loc="lower right", ncols=2, columnspacing=1, labelspacing=0.2)
         mesh = right.pcolormesh(steps, range(CLASSES), np.median(errors, axis=0).T, cmap="cividis", shading="nearest")
-        fig.colorbar(mesh, ax=right, location="top", label="fraction misclassified")
-        right.set(xscale="log", xlabel="step $t$", ylabel="digit", yticks=range(CLASSES))
+        fig.colorbar(mesh, ax=right)
+        right.set(
+            xscale="log", xlabel="step $t$", ylabel="digit", yticks=range(CLASSES), title="fraction misclassified"
+        )
         right.grid(False)
         for axes in (left, right):
             axes.axvline(found.configuration["steps"] / 10, color="#888888", linewidth=0.9)

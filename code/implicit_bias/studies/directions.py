@@ -94,3 +94,23 @@ def recorded(folder: Path = STUDIES) -> Recording:
 def table(found: Recording, name: str) -> Array:
     """Return what was recorded at each kept step, of shape (seeds, steps, ...)."""
     return np.array([row[name] for row in found.runs])
+
+
+def arrivals(found: Recording, k: int, level: float = 0.3) -> Array:
+    """Return the first recorded step at which the k-th singular value, from 1, is at least ``level``, for each seed."""
+    steps = np.array(found.runs[0]["step"])
+    return np.asarray(steps[np.argmax(table(found, "singular_values")[:, :, k - 1] >= level, axis=1)])
+
+
+def extremes(found: Recording, k: int) -> set[tuple[int, int]]:
+    """Return the pairs of digits, smaller first, whose mean images differ most along the k-th direction, over seeds."""
+    means = table(found, "class_means")[:, k - 1]
+    low, high = np.sort([means.argmin(axis=1), means.argmax(axis=1)], axis=0)
+    return set(zip(low.tolist(), high.tolist()))
+
+
+def likeness(found: Recording, directions: int) -> float:
+    """Return the least cosine, up to sign, of the class means along one direction between two seeds."""
+    means = table(found, "class_means")[:, :directions]
+    unit = means / np.linalg.norm(means, axis=2, keepdims=True)
+    return float(np.abs(np.einsum("akc,bkc->kab", unit, unit)).min())
