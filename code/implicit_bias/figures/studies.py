@@ -77,7 +77,7 @@ def features_figure(found: Recording) -> Figure:
         for k, (kind, D, trained, label) in enumerate(curves):
             band(left, features.SCALES, features.ratios(found, kind, D, trained, 1).T, k, label=label)
         left.set(xscale="log", yscale="log", xlabel=r"$\sigma$", title="relative stable rank at $t=1$")
-        left.legend(loc="lower right", fontsize=8)
+        left.legend(loc="lower right", labelspacing=0.2)
         for k, kind in enumerate(("raw", "centred", "relu", "cosine")):
             dimensions = [D for name, D in features.REPRESENTATIONS if name == kind]
             rows = np.transpose([features.thetas(found, kind, D) for D in dimensions])
