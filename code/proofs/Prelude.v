@@ -10,6 +10,8 @@ Unset Printing Implicit Defensive.
 Lemma exp_ge_1 u : 1 + u <= exp u. Proof. exact: exp_ineq1_le. Qed.
 Lemma exp_gt_1 u : u <> 0 -> 1 + u < exp u. Proof. exact: exp_ineq1. Qed.
 
+(* [have h := the (lemma args)] fills in the data and the network of the context; [have h := lemma args] would generalise them. *)
+Notation "'the' t" := (ltac:(let u := constr:(t) in exact u)) (at level 0, t at level 9, only parsing).
 (* Goals 0 < ... and 0 <= ..., factor by factor. *)
 Ltac pos := first [ lra | assumption | apply: exp_pos | apply: sqrt_pos | apply: pow2_ge_0
   | apply: Rmult_lt_0_compat; pos | apply: Rdiv_lt_0_compat; pos | apply: Rinv_0_lt_compat; pos | apply: pow_lt; pos
