@@ -94,6 +94,27 @@ Definition logplus u := Rmax 0 (ln u).
 Definition psi q := q * ln ((1 - q) / q).
 Definition is_kappa k := 0 < k /\ k * exp k = exp (-1).
 
-(** ** Problem 2: max margin and minimum norm *)
+(** ** Problem 2: max margin, minimum norm, near orthogonality *)
 Definition shortest d (P : vec d -> Prop) (w : vec d) := P w /\ forall u, P u -> norm w <= norm u.
 Definition max_margin {D : data} := shortest (fun w => forall i, y i * ⟨w, x i⟩ >= 1).
+Definition min_norm {D : data} := shortest (fun w => forall i, ⟨w, x i⟩ = y i).
+Class nonzero (D : data) := x_nonzero : forall i, x i <> fun _ => 0.
+Section Samples. Context {D : data}.
+Definition independent := forall b : 'I_n -> R, (forall k, ∑_(i < n) b i * x i k = 0) -> forall i, b i = 0.
+Definition K i j := y i * y j * ⟨x i, x j⟩.
+Definition dual_weights (s : 'I_n -> R) := forall i, ∑_(j < n) K i j * s j = 1. (* s = K^-1 1 *)
+Definition weighted (s : 'I_n -> R) : vec d := fun k => ∑_(i < n) s i * y i * x i k.
+(* the largest and the smallest ‖x_i‖, R = R_max / R_min; M = max |⟨x_i, x_j⟩| over i ≠ j, 0 if n = 1; μ *)
+Definition R_max := \big[Rmax/0]_(i < n) norm (x i).
+Definition R_min := \big[Rmin/R_max]_(i < n) norm (x i).
+Definition ratio := R_max / R_min.
+Definition M := \big[Rmax/0]_(i < n) \big[Rmax/0]_(j < n | i != j) Rabs ⟨x i, x j⟩.
+Definition mu := M / R_min ^ 2.
+Definition p_orthogonal p := R_min ^ 2 >= p * ratio ^ 2 * n * M.
+End Samples.
+
+(** ** Problem 3: the stable rank; q_i, the share of neurons active at x_i; κ_i, the spread of the slopes there *)
+Definition SR m d (A : mat m d) := normF A ^ 2 / norm2 A ^ 2.
+Definition active {D : data} {N : network} (W : mat m d) i := / m * ∑_(j < m) if Rlt_dec 0 ⟨W j, x i⟩ then 1 else 0.
+Definition spread m (u : 'I_m -> R) := (/ m * ∑_(j < m) u j ^ 2) / (/ m * ∑_(j < m) u j) ^ 2.
+Definition kappa {D : data} {N : network} (W : mat m d) i := spread (fun j => phi' ⟨W j, x i⟩).
