@@ -1,46 +1,8 @@
 (** * Problem 1: gradient descent converges though the loss is not smooth (1.2 to 1.6; 1.1 is in Gradient.v) *)
-Require Import Book.Prelude.
+Require Export Book.Logistic.
 Set Implicit Arguments.
 Unset Strict Implicit.
 Unset Printing Implicit Defensive.
-
-(** ** The scalar functions ℓ and g *)
-Lemma g_gt0 z : 0 < g z.
-Proof. by rewrite /g; have := exp_pos z => ?; pos. Qed.
-Lemma g_mul z : g z * (1 + exp z) = 1.
-Proof. by rewrite /g Rinv_l //; move: (exp_pos z); lra. Qed.
-Lemma g_lt1 z : g z < 1.
-Proof. by have := g_mul z; have := g_gt0 z; have := exp_pos z; nra. Qed.
-(* z g(z) < 1, as 1 + e^z > z *)
-Lemma zg_lt1 z : g z * z < 1.
-Proof. by have := g_mul z; have := g_gt0 z; have := exp_pos z; have := exp_ge_1 z; nra. Qed.
-Lemma loss_g z : loss z = - ln (1 - g z).
-Proof.
-have e0 := exp_pos z; have e1 := exp_pos (- z).
-have -> : 1 - g z = / (1 + exp (- z)).
-  by rewrite /g exp_Ropp; field; split; [ | have : 0 < / exp z by [pos]]; lra.
-by rewrite ln_Rinv /loss ?Ropp_involutive //; lra.
-Qed.
-Lemma loss_ge0 z : 0 <= loss z.
-Proof. by rewrite /loss -ln_1; apply: ln_le; have := exp_pos (- z); lra. Qed.
-(* the exponential function lies below its chords *)
-Lemma exp_chord u b : 0 <= u <= 1 -> exp (u * b) <= 1 - u + u * exp b.
-Proof.
-move=> u01; have E0 := exp_pos (u * b).
-have h1 := exp_ge_1 (- (u * b)); have h2 := exp_ge_1 (b - u * b).
-have e1 := exp_inv (u * b); have e2 : exp (u * b) * exp (b - u * b) = exp b by rewrite -exp_plus; congr exp; ring.
-have : (1 - u) * (1 + - (u * b)) <= (1 - u) * exp (- (u * b)) by apply: Rmult_le_compat_l; lra.
-have : u * (1 + (b - u * b)) <= u * exp (b - u * b) by apply: Rmult_le_compat_l; lra.
-rewrite -e2; nra.
-Qed.
-(* where g <= 1/2, ℓ = - log(1 - g) lies below the chord 2 log 2 g *)
-Lemma loss_chord z : g z <= / 2 -> loss z <= 2 * ln 2 * g z.
-Proof.
-move=> h; have g0 := g_gt0 z; rewrite loss_g.
-have := @exp_chord (2 * g z) (- ln 2) ltac:(lra); rewrite exp_Ropp exp_ln; last lra.
-move=> le; have : ln (exp (2 * g z * - ln 2)) <= ln (1 - g z) by apply: ln_le; [pos | lra].
-by rewrite ln_exp; lra.
-Qed.
 
 (** ** eq-two-facts *)
 Theorem eq_two_facts (N : network) d (X : mat m d) z : ⟪grad_f X z, X⟫ = f X z /\ normF (grad_f X z) <= norm z.
