@@ -259,6 +259,8 @@ Lemma phi'_neg t : t < 0 -> phi' t = gamma.
 Proof. by rewrite /phi'; case: Rlt_dec => h /=; [lra | case: Rlt_dec]. Qed.
 Lemma phi'_pos t : 0 < t -> phi' t = 1.
 Proof. by rewrite /phi'; case: Rlt_dec. Qed.
+Lemma phi'_0 : phi' 0 = phi'0.
+Proof. by rewrite /phi'; case: (Rlt_dec 0 0) => //= h; have := Rlt_irrefl 0 h. Qed.
 (* φ is homogeneous, also at 0, whatever φ'(0) is *)
 Lemma phi_hom t : t * phi' t = phi t.
 Proof.
