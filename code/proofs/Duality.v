@@ -46,12 +46,13 @@ have -> : b (up j) = b (up j) - K (up j) ord0 / k * b ord0 + K (up j) ord0 / k *
 by rewrite e; field; lra.
 Qed.
 
+Lemma sum_pick n (i : 'I_n) r : ∑_(j < n) (if j == i then r else 0) = r.
+Proof. by rewrite /sum -big_mkcond big_pred1_eq. Qed.
+
 (** ** The dual weights *)
 Definition gap d (v w : vec d) : vec d := fun k => 1 * v k + (-1) * w k.
 Section Pairing.
 Context {D : data}.
-Lemma sum_delta i b : ∑_(j < n) (if j == i then b else 0) = b.
-Proof. by rewrite /sum -big_mkcond big_pred1_eq. Qed.
 Lemma interpolates_margin w : (forall i, ⟨w, x i⟩ = y i) <-> forall i, y i * ⟨w, x i⟩ = 1.
 Proof.
 split=> h i; first by rewrite h y_sq.
@@ -102,7 +103,7 @@ Proof.
 move=> pd h neg [_ mm]; have [c hc] := pos_def_solve pd (fun i => if i == k then 1 else 0).
 pose u := weighted c; set w := weighted s in mm.
 have wu : ⟨w, u⟩ = s k.
-  rewrite dot_weighted -[RHS](sum_delta k (s k)); apply: sum_ext => i; rewrite margin_weighted hc.
+  rewrite dot_weighted -[RHS](sum_pick k (s k)); apply: sum_ext => i; rewrite margin_weighted hc.
   by case: eqP => [->|_]; ring.
 pose e := - s k / (⟨u, u⟩ + 1); have q0 := dot_ge0 u.
 have e0 : 0 < e by apply: Rdiv_lt_0_compat; lra.
