@@ -12,8 +12,10 @@ PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest --numprocesse
 TEX_PACKAGES := texlive-latex-recommended texlive-latex-extra texlive-fonts-recommended \
 	texlive-xetex texlive-luatex lmodern librsvg2-bin poppler-utils
 
+ROCQ_PACKAGES := coq libcoq-mathcomp-ssreflect libcoq-coquelicot
+
 .DEFAULT_GOAL := help
-.PHONY: help setup tex report html pdf test fuzz lint prose experiment bench preview clean
+.PHONY: help setup tex rocq report html pdf test proofs fuzz lint prose experiment bench preview clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +36,15 @@ tex:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TEX_PACKAGES) >/dev/null; \
 	else \
 		echo "The PDF needs TeX. On Debian or Ubuntu: sudo apt-get install $(TEX_PACKAGES)" >&2; exit 1; \
+	fi
+
+rocq:
+	@if command -v coqc >/dev/null && cd "$$(coqc -where)/user-contrib" && [ -d mathcomp/ssreflect ] && [ -d Coquelicot ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "installing Rocq: $(ROCQ_PACKAGES)"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(ROCQ_PACKAGES) >/dev/null; \
+	else \
+		echo "The proofs need Rocq. On Debian or Ubuntu: sudo apt-get install $(ROCQ_PACKAGES)" >&2; exit 1; \
 	fi
 
 # pip tries once for each .venv; Quarto itself comes with that download, which fails on a closed network.
@@ -68,6 +79,9 @@ pdf: $(VENV)/.quarto-tried tex ## build the PDF only
 test: setup ## run the tests (MNIST_ROOT= names the folder of the MNIST files)
 	$(PYTEST)
 
+proofs: rocq ## let Rocq check the theorems in code/proofs
+	$(PYTHON) code/proofs/check.py
+
 fuzz: setup ## run the property tests on new random examples, again and again for SECONDS= (default 600)
 	@end=$$(($$(date +%s) + $(or $(SECONDS),600))); \
 	while [ "$$(date +%s)" -lt "$$end" ]; do \
@@ -95,3 +109,4 @@ preview: html ## build the pages and serve them on http://localhost:8000
 
 clean: ## delete what the other targets made, except the recorded results and .venv
 	rm -rf _book .quarto .cache .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	cd code/proofs && rm -f *.vo* *.glob .*.aux .*.cache
