@@ -37,7 +37,7 @@ _ROWS = r"""
 2.3 prp-sharp-family orthogonality.sharp_family - $(1,0)$ and $(2,1)$, both labelled $1$
 2.4 thm-exact-ratio bounds.weight_ratio_exact thm-exact-ratio $s_i/s_j\le R^2(1+\frac2{pR^2-2})$
 3.1 prp-initial-rank-fine bounds.initial_rank_floor thm-initial-rank at least $\min(m,d)/18$
-3.2 thm-trajectory bounds.trajectory_rank_bound thm-trajectory at most $9$, for all $\alpha\ge\underline\alpha$ and $\sigma\le\bar\sigma$
+3.2 thm-trajectory bounds.trajectory_rank_bound thm-trajectory at most $10$, for all $\alpha\ge\underline\alpha$ and $\sigma\le\bar\sigma$
 3.3 thm-small-scale small_scale.small_scale_limit - $\alpha=0.5$, $T=420$, and @fig-front
 """  # noqa: E501 (a row of the table is a line)
 
