@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 import pypandoc  # type: ignore[import-untyped] # it has no types
 import yaml
 from offline_mathjax import copy_mathjax
+from search import write_index
 
 HERE = Path(__file__).parent
 OPTIONS = [
@@ -36,7 +38,7 @@ class BookError(Exception):
 
 @dataclass(frozen=True)
 class Book:
-    """What ``_quarto.yml`` says in each group, the chapters' files, parts that some open, the PDF's name, the filters."""
+    """What ``_quarto.yml`` says in each group; the chapters' files, parts that some open, the PDF's name, filters."""
 
     root: Path
     groups: dict[str, dict[str, Any]]
@@ -147,6 +149,7 @@ def write_html(book: Book, sources: Path, output: Path) -> None:
     styles = [HERE / "book.css", *(book.root / name for name in as_list(book.groups["html"].get("css")))]
     text = "".join(style.read_text(encoding="utf-8") for style in styles)
     (output / "site_libs/book.css").write_text(text, encoding="utf-8")
+    shutil.copy(HERE / "book.js", output / "site_libs")
     # Pandoc's pages lie beside each other; their addresses become Quarto's, which are those of the sources.
     pages = {f"{i:03}.html": page_of(file) for i, file in enumerate(book.files, 1)}
     for name, page in pages.items():
@@ -159,6 +162,7 @@ def write_html(book: Book, sources: Path, output: Path) -> None:
         (output / name).unlink()
         (output / page).parent.mkdir(parents=True, exist_ok=True)
         (output / page).write_text(text, encoding="utf-8")
+    write_index(output, pages.values())
 
 
 def write_pdf(book: Book, sources: Path, output: Path) -> None:

@@ -94,9 +94,11 @@ def source(entry: Thing) -> tuple[str, str]:
     """
     start, end = entry.docstring.lineno - entry.lineno, entry.docstring.endlineno + 1 - entry.lineno
     head, body = entry.lines[:start], entry.lines[end:]
-    methods = [member.lineno for member in entry.members.values() if member.is_function or "property" in member.labels]
-    fields = body[: min([*methods, entry.endlineno + 1]) - entry.lineno - end] if entry.is_class else []
-    seen = re.sub(r"\w+", lambda word: SHAPES.get(word[0], word[0]), "\n".join([*head, *fields]).strip())
+    methods = (member for member in entry.members.values() if member.is_function or "property" in member.labels)
+    below = [method.lineno for method in methods if method.lineno > entry.lineno + start]  # a dataclass has some above
+    fields = body[: min([*below, entry.endlineno + 1]) - entry.lineno - end] if entry.is_class else []
+    lines = [line for line in [*head, *fields] if line and not line.startswith("    @")]  # what decorates a method
+    seen = re.sub(r"\w+", lambda word: SHAPES.get(word[0], word[0]), "\n".join(lines))
     return seen, "\n".join([*head, *body]).strip()
 
 
@@ -130,12 +132,12 @@ def feet() -> dict[str, str]:
     """Return what stands at the foot of each statement that a public docstring or a search names, in Markdown."""
     served: dict[tuple[str, str], list[str]] = {}
     for known, entry in ENTRIES.items():
-        for words, labels in ("Computed by", named(entry)), ("Tried to violate by", searched(entry)):
+        for words, labels in ("Computed by", named(entry)), ("Searched for a counterexample by", searched(entry)):
             for label in labels:
                 served.setdefault((label, words), []).append(f"[`{known}`]({Path(PAGE).name}#{anchor(known)})")
     found: dict[str, str] = {}
     for (label, words), links in served.items():
-        found[label] = found.get(label, "") + f"[{words} {', '.join(links)}.]{{.foot}}\n\n"
+        found[label] = found.get(label, "") + f"[{words} {', '.join(links)}.]{{.foot}} "
     return found
 
 
