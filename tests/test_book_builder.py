@@ -21,7 +21,7 @@ sys.path.insert(0, str(BUILDER))
 
 import check  # noqa: E402 (its folder is put on the path above)
 import chunks  # noqa: E402 (as above)
-from project import Book, BookError, read_book, write  # noqa: E402 (as above)
+from project import Book, BookError, prepare, read_book, write  # noqa: E402 (as above)
 
 _spec = importlib.util.spec_from_file_location("code_book_main", BUILDER / "__main__.py")
 main = importlib.util.module_from_spec(_spec)
@@ -51,6 +51,7 @@ def write_book(folder: Path, **chapters: str) -> Path:
 def dry(root: Path, to: Path) -> dict[str, str]:
     """Number the book in ``root``, with stand-ins for what its code shows, and return its labels' numbers."""
     book = read_book(root)
+    prepare(book)
     for file in book.files:
         chunks.Chapter(book, file).write(to)
     write(book, to, "html", f"--output={to / 'whole.html'}")
@@ -81,6 +82,7 @@ def test_pages_show_each_construct(small: Path) -> None:
     for name, expected in [
         ("text", r"Theorem 1.1 (Of \(\{ x \}\)) Thm body, see 1.1, Lemma 1.1, Section 1.1.1, Equation 1.1 and"),
         ("text", "Proof. It holds, by Doe (2020)."), ("text", "Raw {python}"), ("text", "On this page 1.1 One"),
+        ("text", "Made before."),
         ("code", "Figure 2.1: Theorem 1.1. A curve of"), ("code", "Table 2.1: Made of"), ("code", "in the root: True"),
         ("code", "Inline 0.333, u_n*x, as `{python} typed`."), ("appendix", "Appendix A — More"),
         ("index", "A small book First Author, 2026-11-23"),
@@ -175,6 +177,13 @@ def test_what_is_not_supported_names_the_file_and_the_words(tmp_path: Path, sour
         chunks.Chapter(book, "report/a.qmd").write(tmp_path)
 
 
+def test_a_script_that_fails_before_the_chapters_is_named(tmp_path: Path) -> None:
+    root = write_book(tmp_path / "book")
+    (root / "before.py").write_text("raise SystemExit('no')")
+    with pytest.raises(BookError, match="^before.py failed\nno$"):
+        prepare(read_book(root))
+
+
 def test_a_warning_of_pandocs_is_an_error_with_the_words_at_its_place(tmp_path: Path) -> None:
     with pytest.raises(BookError, match=r"Div at report/a.qmd: “::: {.proof}” unclosed"):
         dry(write_book(tmp_path / "book", a="# A\n\n::: {.proof}\nNever closed\n"), tmp_path / "to")
@@ -184,7 +193,7 @@ def test_a_warning_of_pandocs_is_an_error_with_the_words_at_its_place(tmp_path: 
     ("text", "expected"),
     [
         ("project: [1]", "project: not made of"), ("[1]", "not made of"), ("book: [", "_quarto.yml: while parsing"),
-        ("filters: [a]", "filters is not"), ("book: {title: A}", "is index.qmd"), ("title: \xff", "not UTF-8"),
+        ("shortcodes: [a]", "shortcodes is not"), ("book: {title: A}", "is index.qmd"), ("title: \xff", "not UTF-8"),
         ("format: {html: [1]}", "html: not made of"),
     ],
 )  # fmt: skip
@@ -318,7 +327,7 @@ def test_this_books_labels_are_numbered_in_reading_order(own: tuple[Path, dict[s
 @pytest.mark.slow
 @pytest.mark.skipif(not QUARTO, reason="no quarto on the PATH or in $QUARTO to compare with")
 def test_quarto_gives_every_label_the_same_number(own: tuple[Path, dict[str, str]], tmp_path: Path) -> None:
-    for name in ("report", "code/book"):
+    for name in ("report", "code"):
         shutil.copytree(ROOT / name, tmp_path / name)
     for name in ("_quarto.yml", "index.qmd"):
         shutil.copy(ROOT / name, tmp_path)

@@ -32,5 +32,6 @@ def test_table_has_a_row_for_each_answer(monkeypatch):
     monkeypatch.setattr(searches, "quotient", lambda label: 0.98765)
     lines = summary_table().splitlines()
     assert len(lines) == len(ANSWERS) + 2 and all(line.count("|") == 6 for line in lines)
-    assert lines[4] == "| [1.3](report/problem-1.qmd#problem-1-3) | $c'=c$ | attained | `margin_constant` | 0.988 |"
+    function = "[`margin_constant`](report/api.qmd#api-bounds-margin_constant)"
+    assert lines[4] == f"| [1.3](report/problem-1.qmd#problem-1-3) | $c'=c$ | attained | {function} | 0.988 |"
     assert [line.split("|")[5].strip() for line in lines[2:]].count("—") == 2

@@ -237,6 +237,10 @@ function Pandoc(doc)
   local toc, blocks, contents = pandoc.structure.table_of_contents(doc, PANDOC_WRITER_OPTIONS).content, Blocks {}, {}
   local start = rawblock('<aside><nav class="on-this-page" aria-label="On this page"><h2>On this page</h2>')
   for _, one in ipairs(doc.blocks) do
+    if one.t == "Header" and one.level > 1 then
+      local name = { class = "permalink", ["aria-label"] = "Link to this section" }
+      one.content:insert(pandoc.Link("#", "#" .. one.identifier, "", name))
+    end
     blocks:insert(one)
     if one.t == "Header" and one.level == 1 then
       i = i % #chapters + 1

@@ -29,7 +29,7 @@ CODE = re.compile(
     r"|(?<!`)`\{(?P<inline>\w+)\}\s+(?P<expression>[^`]+)`",
     re.M | re.S,
 )
-OPTIONS = "label fig-cap fig-alt tbl-cap echo warning"
+OPTIONS = "label fig-cap fig-alt tbl-cap echo warning output"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # for each kernel: two of them run at a time
 BOTH_FORMATS = "import matplotlib_inline.backend_inline as _b; _b.set_matplotlib_formats('svg', 'pdf'); del _b"
 

@@ -1,8 +1,11 @@
 """The project: what ``_quarto.yml`` says of it, and the pages and the PDF that Pandoc makes of its chapters."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +13,11 @@ from typing import Any
 import pypandoc  # type: ignore[import-untyped] # it has no types
 import yaml
 from offline_mathjax import copy_mathjax
+from search import write_index
 
 HERE = Path(__file__).parent
 OPTIONS = [
     "--from=markdown-native_divs-native_spans-yaml_metadata_block",  # raw HTML stays as it is
-    f"--lua-filter={HERE / 'book.lua'}",
     *["--citeproc", "--fail-if-warnings", "--standalone", "--wrap=preserve", "--number-sections", "--mathjax"],
 ]
 LATEX = {"documentclass": "scrreprt", "classoption": ["DIV=11", "numbers=noendperiod"], "colorlinks": True}
@@ -22,7 +25,7 @@ ADDRESS = re.compile(r'\s(?:href|src)="(?=[^"#:/][^"#:]*["#])')  # of a file of 
 
 # The keys that are read, or that change nothing but looks or how Quarto itself works; in a format, all are known.
 KNOWN = {
-    "project": "type output-dir execute-dir post-render",
+    "project": "type output-dir execute-dir pre-render post-render",
     "book": "title subtitle author date chapters appendices downloads search output-file",
     "execute": "echo warning freeze cache daemon",
     "format": "html pdf",
@@ -35,13 +38,14 @@ class BookError(Exception):
 
 @dataclass(frozen=True)
 class Book:
-    """What ``_quarto.yml`` says in each group, the chapters' files, the parts that some open, and the PDF's name."""
+    """What ``_quarto.yml`` says in each group; the chapters' files, parts that some open, the PDF's name, filters."""
 
     root: Path
     groups: dict[str, dict[str, Any]]
     files: list[str]
     parts: dict[str, str]
     pdf: str
+    filters: list[Path]
 
 
 def as_list(value: object) -> list[Any]:
@@ -85,7 +89,7 @@ def read_yaml(known: str, text: str, where: str) -> dict[str, Any]:
 def read_book(root: Path) -> Book:
     """Read ``root/_quarto.yml``."""
     name, files, parts = "_quarto.yml", [], {}
-    groups = read_yaml("project book execute format bibliography link-citations", read_text(root, name), name)
+    groups = read_yaml("project book execute format filters bibliography link-citations", read_text(root, name), name)
     for group, known in KNOWN.items():
         groups[group] = only(known, groups.get(group), f"{name}: {group}")
     for group, found in groups["format"].items():
@@ -101,7 +105,18 @@ def read_book(root: Path) -> Book:
         raise BookError(f"{name}: a book has a title and an output-file, and its first chapter is index.qmd")
     if groups["project"].get("execute-dir") != "project":
         raise BookError(f"{name}: code runs in the project's root: `execute-dir: project`")
-    return Book(root, groups, files, parts, f"{book['output-file']}.pdf")
+    filters = [only("at path", one, f"{name}: filters")["path"] for one in as_list(groups.pop("filters", None))]
+    return Book(
+        root, groups, files, parts, f"{book['output-file']}.pdf", [*map(root.joinpath, filters), HERE / "book.lua"]
+    )
+
+
+def prepare(book: Book) -> None:
+    """Run what is to run before the chapters."""
+    for script in as_list(book.groups["project"].get("pre-render")):
+        done = subprocess.run([sys.executable, script], cwd=book.root, capture_output=True, text=True)
+        if done.returncode:
+            raise BookError(f"{script} failed\n{done.stderr.strip()}")
 
 
 def write(book: Book, sources: Path, to: str, *options: str) -> None:
@@ -112,8 +127,10 @@ def write(book: Book, sources: Path, to: str, *options: str) -> None:
         metadata["booktitle"] = metadata.pop("title")  # each page has its own
     (sources / "metadata.json").write_text(json.dumps(metadata, default=str), encoding="utf-8")
     headers = [f"--include-in-header={book.root / name}" for name in as_list(metadata.get("include-in-header"))]
-    command = [pypandoc.get_pandoc_path(), *OPTIONS, "--metadata-file=metadata.json", f"--resource-path=.:{book.root}"]
-    done = subprocess.run([*command, f"--to={to}", *options, *headers, *book.files], cwd=sources, capture_output=True)
+    command = [pypandoc.get_pandoc_path(), *(f"--lua-filter={path}" for path in book.filters), *OPTIONS, f"--to={to}"]
+    command += ["--metadata-file=metadata.json", f"--resource-path=.:{book.root}", *options, *headers, *book.files]
+    environment = os.environ | {"QUARTO_PROJECT_DIR": str(book.root)}
+    done = subprocess.run(command, cwd=sources, env=environment, capture_output=True)
 
     def first_words(place: re.Match[str]) -> str:  # a chapter with its includes has other lines than its source
         lines = (sources / place[1]).read_text(encoding="utf-8").splitlines()
@@ -132,6 +149,7 @@ def write_html(book: Book, sources: Path, output: Path) -> None:
     styles = [HERE / "book.css", *(book.root / name for name in as_list(book.groups["html"].get("css")))]
     text = "".join(style.read_text(encoding="utf-8") for style in styles)
     (output / "site_libs/book.css").write_text(text, encoding="utf-8")
+    shutil.copy(HERE / "book.js", output / "site_libs")
     # Pandoc's pages lie beside each other; their addresses become Quarto's, which are those of the sources.
     pages = {f"{i:03}.html": page_of(file) for i, file in enumerate(book.files, 1)}
     for name, page in pages.items():
@@ -144,6 +162,7 @@ def write_html(book: Book, sources: Path, output: Path) -> None:
         (output / name).unlink()
         (output / page).parent.mkdir(parents=True, exist_ok=True)
         (output / page).write_text(text, encoding="utf-8")
+    write_index(output, pages.values())
 
 
 def write_pdf(book: Book, sources: Path, output: Path) -> None:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from . import searches
+from . import api, searches
 
 
 class Answer(NamedTuple):
@@ -53,6 +53,6 @@ def summary_table() -> str:
     for row in ANSWERS:
         sharper = "attained" if row.sharper == "-" else f"@{row.sharper}"
         close = "—" if row.search == "-" else f"{searches.quotient(row.search):.3f}"
-        function = row.code.split(".")[1]
-        lines.append(f"| [{row.part}]({row.place}) | {row.answer} | {sharper} | `{function}` | {close} |")
+        function = f"[`{row.code.split('.')[1]}`]({api.PAGE}#{api.anchor(row.code)})"
+        lines.append(f"| [{row.part}]({row.place}) | {row.answer} | {sharper} | {function} | {close} |")
     return "\n".join(lines)

@@ -1,0 +1,3 @@
+from pathlib import Path
+
+Path("made.txt").write_text("before")
