@@ -1,138 +1,8 @@
 (** * Problem 3: one step of gradient descent from small weights has a small stable rank *)
-From Coquelicot Require Import Rbar Lub.
-Require Import Book.Prelude Book.Logistic Book.Problem1 Book.Duality Book.Problem2.
+Require Import Book.Prelude Book.Problem1 Book.Duality Book.Problem2 Book.Spectral.
 Set Implicit Arguments.
 Unset Strict Implicit.
 Unset Printing Implicit Defensive.
-
-(** ** The spectral norm *)
-Section Spectral.
-Variables m d : nat.
-Implicit Types A B : mat m d.
-Definition apply A (u : vec d) : vec m := fun j => ⟨A j, u⟩.
-Lemma apply_le A u : norm u <= 1 -> norm (apply A u) <= normF A.
-Proof.
-move=> u1; apply: sqrt_le_1_alt; apply: sum_le => j; have := CS (A j) u; have := dot_ge0 (A j).
-by have := pow_incr _ _ 2 (conj (norm_ge0 u) u1); rewrite norm_sq pow1 /apply; nra.
-Qed.
-Lemma norm2_ge A u : norm u <= 1 -> norm (apply A u) <= norm2 A.
-Proof.
-move=> u1; rewrite /norm2; set E := fun r => _; have [ub lub] := Lub_Rbar_correct E.
-have h1 : Rbar_le (norm (apply A u)) (Lub_Rbar E) by apply: ub; exists u.
-have h2 : Rbar_le (Lub_Rbar E) (normF A) by apply: lub => r [w [w1 ->]]; apply: apply_le.
-by move: h1 h2; case: (Lub_Rbar E).
-Qed.
-Lemma norm2_le A r : (forall u, norm u <= 1 -> norm (apply A u) <= r) -> norm2 A <= r.
-Proof.
-move=> h; rewrite /norm2; set E := fun r => _; have [ub lub] := Lub_Rbar_correct E.
-have h1 : Rbar_le (norm (apply A (fun _ => 0))) (Lub_Rbar E).
-  by apply: ub; exists (fun _ => 0); split=> //; rewrite /norm /dot sum_zero ?sqrt_0 => [|k]; lra.
-have h2 : Rbar_le (Lub_Rbar E) r by apply: lub => q [w [w1 ->]]; apply: h.
-by move: h1 h2; case: (Lub_Rbar E).
-Qed.
-Lemma norm2_ge0 A : 0 <= norm2 A.
-Proof.
-apply: Rle_trans (norm_ge0 (apply A (fun _ => 0))) (norm2_ge A _).
-by rewrite /norm /dot sum_zero ?sqrt_0 => [|k]; lra.
-Qed.
-Lemma norm2_le_F A : norm2 A <= normF A.
-Proof. by apply: norm2_le => u; apply: apply_le. Qed.
-(* ‖A^T b‖ <= ‖A‖_2 for a unit vector b *)
-Lemma norm2_trans A (b : vec m) : ⟨b, b⟩ = 1 ->
-  let r : vec d := fun k => ∑_(j < m) b j * A j k in norm r <= norm2 A.
-Proof.
-move=> b1 r; case: (norm_ge0 r) => [r0 | <-]; last exact: norm2_ge0.
-pose u : vec d := fun k => / norm r * r k.
-have u1 : norm u <= 1.
-  right; rewrite /norm -sqrt_1; congr sqrt; rewrite /u dot_scal dot_scalr -norm_sq; field; lra.
-have -> : norm r = ⟨b, apply A u⟩.
-  transitivity ⟨r, u⟩; first by rewrite /u dot_scalr -norm_sq; field; lra.
-  by rewrite /r (dot_sum (fun j k => b j * A j k)); apply: sum_ext => j; rewrite dot_scal.
-apply: Rle_trans (CS_le _ _) _; rewrite {1}/norm b1 sqrt_1 Rmult_1_l; exact: norm2_ge.
-Qed.
-End Spectral.
-
-Lemma norm_add d (u w : vec d) : norm (fun k => u k + w k) <= norm u + norm w.
-Proof.
-have n0 := norm_ge0 u; have n1 := norm_ge0 w; apply: sq_le; first lra.
-have -> : (fun k => u k + w k) = fun k => 1 * u k + 1 * w k by apply: vec_ext => k; ring.
-rewrite norm_sq dot_lin !dot_linr (dotC w u) -!norm_sq; have := CS_le u w; lra.
-Qed.
-Lemma normF_add m d (A B : mat m d) : normF (madd A B) <= normF A + normF B.
-Proof.
-have n0 := normF_ge0 A; have n1 := normF_ge0 B; apply: sq_le; first lra.
-have -> : madd A B = fun j k => 1 * A j k + 1 * B j k by apply: mat_ext => j k; rewrite /madd; ring.
-rewrite normF_sq mdot_lin !mdot_linr (mdotC B A) -!normF_sq; have := mdot_le A B; lra.
-Qed.
-
-Lemma norm2_add m d (A B : mat m d) : norm2 (madd A B) <= norm2 A + norm2 B.
-Proof.
-apply: norm2_le => u u1; have -> : apply (madd A B) u = fun j => apply A u j + apply B u j.
-  by apply: vec_ext => j; rewrite /apply /madd /dot -sum_plus; apply: sum_ext => k; ring.
-by apply: Rle_trans (norm_add _ _) _; have := norm2_ge A u1; have := norm2_ge B u1; lra.
-Qed.
-Lemma norm2_scal m d (A : mat m d) r : 0 < r -> norm2 (fun j k => r * A j k) = r * norm2 A.
-Proof.
-have sc (B : mat m d) t u : 0 < t -> norm (apply (fun j k => t * B j k) u) = t * norm (apply B u).
-  move=> t0; rewrite /norm; have -> : apply (fun j k => t * B j k) u = fun j => t * apply B u j.
-    by apply: vec_ext => j; rewrite /apply dot_scal.
-  by rewrite dot_scal dot_scalr -Rmult_assoc sqrt_mult ?sqrt_square; pos || exact: dot_ge0.
-move=> r0; apply: Rle_antisym.
-  by apply: norm2_le => u u1; rewrite sc //; apply: Rmult_le_compat_l; [lra | exact: norm2_ge].
-have := norm2_le (A := A) (r := / r * norm2 (fun j k => r * A j k)) => h.
-apply: (Rmult_le_reg_l (/ r)); first pos; rewrite -Rmult_assoc Rinv_l ?Rmult_1_l; last lra.
-apply: h => u u1; have := norm2_ge (fun j k => r * A j k) u1; rewrite sc // => le.
-by apply: (Rmult_le_reg_l r) => //; rewrite -Rmult_assoc Rinv_r ?Rmult_1_l; lra.
-Qed.
-Lemma SR_scal m d (A : mat m d) r : 0 < r -> 0 < norm2 A -> SR (fun j k => r * A j k) = SR A.
-Proof. by move=> r0 A0; rewrite /SR normF_scal norm2_scal // Rabs_right; [field; lra | lra]. Qed.
-Lemma norm2_pos m d (A : mat m d) : A <> (fun _ _ => 0) -> 0 < norm2 A.
-Proof.
-move=> A0; case: (norm2_ge0 A) => // z; case: A0; apply: mat_ext => j.
-pose b i := if i == j then 1 else 0 : R; have b1 : ⟨b, b⟩ = 1.
-  by rewrite -[RHS](sum_pick j 1); apply: sum_ext => i; rewrite /b; case: eqP => _; ring.
-apply: dot_eq0; rewrite -norm_sq; have := norm2_trans A b1 => /=.
-have -> : (fun k => ∑_(i < m) b i * A i k) = A j.
-  apply: vec_ext => k; rewrite -[RHS](sum_pick j (A j k)).
-  by apply: sum_ext => i; rewrite /b; case: eqP => [->|_]; ring.
-by have := norm_ge0 (A j); nra.
-Qed.
-Lemma norm2_zero m d (A : mat m d) : 0 < norm2 A -> A <> (fun _ _ => 0).
-Proof.
-move=> p e; have := norm2_le_F A; rewrite {2}e /normF /mdot /dot sum_zero ?sqrt_0 => [|j]; first lra.
-by rewrite sum_zero // => k; ring.
-Qed.
-Lemma sqrt_SR m d (A : mat m d) : 0 < norm2 A -> sqrt (SR A) = normF A / norm2 A.
-Proof.
-move=> p; have f0 := normF_ge0 A; rewrite /SR; have -> : normF A ^ 2 / norm2 A ^ 2 = (normF A / norm2 A) ^ 2 by field; lra.
-by rewrite sqrt_pow2 //; pos.
-Qed.
-
-Theorem lem_perturbation m d (W D : mat m d) eta : D <> (fun _ _ => 0) -> 0 <= eta < 1 -> normF W <= eta * norm2 D ->
-  madd W D <> (fun _ _ => 0) /\
-  SR (madd W D) <= ((sqrt (SR D) + eta) / (1 - eta)) ^ 2 <= ((1 + eta) / (1 - eta)) ^ 2 * SR D.
-Proof.
-move=> /norm2_pos p e01 small; have f1 := norm2_le_F D; have f0 := normF_ge0 D; have w0 := normF_ge0 W.
-have up := normF_add W D; have F0 := normF_ge0 (madd W D).
-have low : (1 - eta) * norm2 D <= norm2 (madd W D).
-  have := norm2_add (madd W D) (fun j k => -1 * W j k); have -> : madd (madd W D) (fun j k => -1 * W j k) = D.
-    by apply: mat_ext => j k; rewrite /madd; ring.
-  have := norm2_le_F (fun j k => -1 * W j k); rewrite normF_scal Rabs_Ropp Rabs_R1; lra.
-have n0 : 0 < norm2 (madd W D) by have : 0 < (1 - eta) * norm2 D by [pos]; lra.
-split; first exact: norm2_zero.
-rewrite sqrt_SR //; set s := normF D / norm2 D.
-have s1 : 1 <= s by apply: le_div; lra.
-have fs : normF D = s * norm2 D by rewrite /s; field; lra.
-have -> : SR (madd W D) = (normF (madd W D) / norm2 (madd W D)) ^ 2 by rewrite /SR; field; lra.
-have -> : ((1 + eta) / (1 - eta)) ^ 2 * SR D = ((1 + eta) * s / (1 - eta)) ^ 2.
-  by have -> : SR D = s ^ 2 by [rewrite /SR /s; field; lra]; field; lra.
-split; apply: pow_incr; split; try pos.
-  apply: div_le => //; apply: (Rle_trans _ ((s + eta) / (1 - eta) * ((1 - eta) * norm2 D))).
-    have -> : (s + eta) / (1 - eta) * ((1 - eta) * norm2 D) = s * norm2 D + eta * norm2 D by field; lra.
-    by lra.
-  by apply: Rmult_le_compat_l low; pos.
-by apply: Rmult_le_compat_r; [pos | nra].
-Qed.
 
 (** ** Nearly orthogonal samples behave as orthogonal ones *)
 Section Gram.
@@ -190,36 +60,40 @@ Qed.
 (** ** Matrices with the rows a_j ∑_i y_i C_ji x_i, such as the gradient *)
 Section Rows.
 Context {D : data} {Z : nonzero D} {N : network}.
-Definition rows (C : 'I_m -> 'I_n -> R) : mat m d := fun j k => a j * ∑_(i < n) y i * C j i * x i k.
 (* the mean slope of the neurons at x_i *)
 Definition slope (W : mat m d) i := / m * ∑_(j < m) phi' ⟨W j, x i⟩.
+Definition rows (C : 'I_m -> 'I_n -> R) : mat m d := fun j k => a j * weighted (C j) k.
 Definition avg (C : 'I_m -> 'I_n -> R) i := / m * ∑_(j < m) C j i.
-Lemma rows_F C : normF (rows C) ^ 2 = / m * ∑_(j < m) norm (fun k => ∑_(i < n) y i * C j i * x i k) ^ 2.
+Lemma rows_F C : normF (rows C) ^ 2 = / m * ∑_(j < m) norm (weighted (C j)) ^ 2.
 Proof.
 rewrite normF_sq /mdot -sum_mull; apply: sum_ext => j.
 by rewrite /rows dot_scal dot_scalr -Rmult_assoc a_sq norm_sq.
 Qed.
-Lemma rows_2 C : norm (fun k => ∑_(i < n) y i * avg C i * x i k) <= norm2 (rows C).
+(* the mean of the rows without a_j is D^T a, and a is a unit vector *)
+Lemma mean_rows C k : / m * (∑_(j < m) weighted (C j) k) = weighted (avg C) k.
+Proof.
+rewrite /weighted sum_exch -sum_mull; apply: sum_ext => i.
+by rewrite !sum_mulr /avg; ring.
+Qed.
+Lemma rows_2 C : norm (weighted (avg C)) <= norm2 (rows C).
 Proof.
 have := norm2_trans (rows C) (a_norm (N := N)) => /=; set r := fun k => ∑_(j < m) _.
-have -> // : r = fun k => ∑_(i < n) y i * avg C i * x i k.
-apply: vec_ext => k; rewrite /r /rows.
-transitivity (∑_(j < m) ∑_(i < n) / m * (y i * x i k) * C j i).
-  by apply: sum_ext => j; rewrite -Rmult_assoc a_sq -sum_mull; apply: sum_ext => i; ring.
-by rewrite sum_exch; apply: sum_ext => i; rewrite sum_mull /avg; ring.
+have -> // : r = weighted (avg C).
+apply: vec_ext => k; rewrite -mean_rows -sum_mull; apply: sum_ext => j.
+by rewrite /rows -Rmult_assoc a_sq.
 Qed.
 (* lem-gram, for the coefficients y_i c_i *)
 Lemma gram_rows theta (c : 'I_n -> R) : 0 <= theta -> n * M <= theta * R_min ^ 2 ->
-  (1 - theta) * (∑_(i < n) c i ^ 2 * norm (x i) ^ 2) <= norm (fun k => ∑_(i < n) y i * c i * x i k) ^ 2
+  (1 - theta) * (∑_(i < n) c i ^ 2 * norm (x i) ^ 2) <= norm (weighted c) ^ 2
   <= (1 + theta) * (∑_(i < n) c i ^ 2 * norm (x i) ^ 2).
 Proof.
-move=> t0 near; have := the (gram_bounds (fun i => y i * c i) t0 near).
-rewrite (sum_ext (P := fun i => (y i * c i) ^ 2 * _) (Q := fun i => c i ^ 2 * norm (x i) ^ 2)) // => i.
-by have := the (y_sq i) => e; rewrite Rpow_mult_distr -Rsqr_pow2 /Rsqr e; ring.
+move=> t0 near; have := the (gram_bounds (fun i => c i * y i) t0 near).
+rewrite (sum_ext (P := fun i => (c i * y i) ^ 2 * _) (Q := fun i => c i ^ 2 * norm (x i) ^ 2)) // => i.
+by have := the (y_sq i) => e; rewrite Rpow_mult_distr -(Rsqr_pow2 (y i)) /Rsqr e; ring.
 Qed.
 Lemma neg_grad (W : mat m d) : (fun j k => - grad_L W j k) = rows (fun j i => g (margin W i) / n * phi' ⟨W j, x i⟩).
 Proof.
-apply: mat_ext => j k; rewrite /grad_L /rows Ropp_involutive -!sum_mull; apply: sum_ext => i.
+apply: mat_ext => j k; rewrite /grad_L /rows /weighted Ropp_involutive -!sum_mull; apply: sum_ext => i.
 by rewrite /grad_f /Rdiv; ring.
 Qed.
 (* a step of gradient descent *)
@@ -318,12 +192,12 @@ have G0 : 0 < norm2 G by apply: Rlt_le_trans D0; pos.
 have alG : 0 < al by lra.
 rewrite step; pose E : mat m d := fun j k => al * G j k.
 have [||| _ [le _]] := @lem_perturbation _ _ W E (/ 26).
-- by apply: norm2_zero; rewrite norm2_scal //; pos.
+- by apply: norm2_zero; rewrite norm2_scal ?(Rabs_right al); [pos | lra | lra].
 - lra.
-- rewrite norm2_scal //; apply: Rle_trans small2 _; apply: Rle_trans (Rmin_r _ _) _.
+- rewrite norm2_scal ?(Rabs_right al); [ | lra | lra]; apply: Rle_trans small2 _; apply: Rle_trans (Rmin_r _ _) _.
   have -> : alpha_min * R_min / (312 * sqrt n) = / 26 * (alpha_min * (R_min / (12 * sqrt n))) by field; lra.
   by apply: Rmult_le_compat_l; [lra | apply: Rmult_le_compat; pos].
-apply: Rle_trans le _; rewrite SR_scal //.
+apply: Rle_trans le _; rewrite SR_scal //; last lra.
 have : sqrt (SR G) <= 3.
   have -> : 3 = sqrt 9 by rewrite -(sqrt_pow2 3); [congr sqrt; ring | lra].
   exact: sqrt_le_1_alt.
