@@ -101,8 +101,7 @@ Variables (n0 d0 : nat) (n0_pos : (0 < n0)%N) (d0_pos : (0 < d0)%N).
 Let e : vec d0 := fun k => if k == Ordinal d0_pos then 1 else 0.
 Lemma e_unit : ⟨e, e⟩ = 1.
 Proof.
-rewrite /dot /sum (bigD1 (Ordinal d0_pos)) //= /e eqxx big1; first ring.
-by move=> k /negbTE ->; ring.
+rewrite /dot (sum_one (i := Ordinal d0_pos)) /e ?eqxx => [|k /negbTE ->]; ring.
 Qed.
 Definition copies : data := @Data n0 n0_pos d0 (fun _ => e) (fun _ => 1) (fun _ => or_introl erefl).
 Lemma copies_norm : forall i, norm (x (data := copies) i) <= 1.

@@ -54,8 +54,7 @@ Variables (k : nat) (k_pos : (0 < k)%N) (gam : R) (hg : 0 < gam <= 1).
 Let unit (i : 'I_k) : vec k := fun j => if j == i then 1 else 0.
 Lemma dot_unit u i : ⟨u, unit i⟩ = u i.
 Proof.
-rewrite /dot /sum (bigD1 i) //= /unit eqxx big1; first ring.
-by move=> j /negbTE ->; ring.
+rewrite /dot (sum_one (i := i)) /unit ?eqxx => [|j /negbTE ->]; ring.
 Qed.
 Definition units : data := @Data k k_pos k unit (fun _ => 1) (fun _ => or_introl erefl).
 Lemma units_norm : forall i, norm (x (data := units) i) <= 1.
@@ -107,7 +106,7 @@ exists (units k_pos), (units_separable k_pos), (one_neuron hg), X; do 2![split=>
 have sum_zi (F : R -> R) : ∑_(i < k) F (zi i) = F z + (k * F z' - F z').
   have [r e _] := sum_split (fun i => F (zi i)) i0; rewrite e {1}/zi eqxx; congr (_ + _).
   have : ∑_(i < k) (F (zi i) - F z') = F z - F z'.
-    by rewrite /sum (bigD1 i0) //= {1}/zi eqxx big1 => [|i /negbTE ni]; [ring | rewrite /zi ni; ring].
+    by rewrite (sum_one (i := i0)) /zi ?eqxx // => i /negbTE ->; ring.
   by rewrite sum_minus sum_const e {1}/zi eqxx; lra.
 have i0' : 0 < / k by pos.
 rewrite /Ghat /Lhat (sum_ext (fun i => congr1 g (hX i))) (sum_ext (fun i => congr1 loss (hX i))) !sum_zi gz gz' -[@n _]/k; split.

@@ -53,20 +53,9 @@ Qed.
 Lemma nat_gt0 T : (0 < T)%N -> 0 < T. Proof. by move=> T0; apply: lt_0_INR; apply/ltP. Qed.
 Lemma gt0_nat (T : nat) : 0 < T -> (0 < T)%N. Proof. by move=> T0; apply/ltP; apply: INR_lt. Qed.
 
-(** ** Sums: MathComp's library of "big operators", for the addition of real numbers *)
-Lemma RplusA : associative Rplus. Proof. by move=> p q r; ring. Qed.
-Lemma RplusC : commutative Rplus. Proof. by move=> p q; ring. Qed.
-Lemma Rplus0l : left_id 0 Rplus. Proof. by move=> p; ring. Qed.
-Lemma Rplus0r : right_id 0 Rplus. Proof. by move=> p; ring. Qed.
-Lemma Rmult0l : left_zero 0 Rmult. Proof. by move=> p; ring. Qed.
-Lemma Rmult0r : right_zero 0 Rmult. Proof. by move=> p; ring. Qed.
-Lemma RmultDl : left_distributive Rmult Rplus. Proof. by move=> p q r; ring. Qed.
-Lemma RmultDr : right_distributive Rmult Rplus. Proof. by move=> p q r; ring. Qed.
-Canonical Rplus_monoid := Monoid.Law RplusA Rplus0l Rplus0r.
-Canonical Rplus_comoid := Monoid.ComLaw RplusC.
-Canonical Rmult_muloid := Monoid.MulLaw Rmult0l Rmult0r.
-Canonical Rplus_addoid := Monoid.AddLaw RmultDl RmultDr.
-
+(** ** Sums
+    By MathComp's lemmas on big operators that hold for any operation; those for commutative ones are declared differently
+    in MathComp 1 and 2. *)
 Section Sums.
 Variable n : nat.
 Implicit Types P Q : 'I_n -> R.
@@ -74,11 +63,11 @@ Implicit Types P Q : 'I_n -> R.
 Lemma sum_ext P Q : (forall i, P i = Q i) -> ∑_(i < n) P i = ∑_(i < n) Q i.
 Proof. by move=> h; apply: eq_bigr => i _. Qed.
 Lemma sum_plus P Q : ∑_(i < n) (P i + Q i) = ∑_(i < n) P i + ∑_(i < n) Q i.
-Proof. exact: big_split. Qed.
+Proof. by rewrite /sum; elim/big_rec3: _ => [|i u w z _ ->]; ring. Qed.
 Lemma sum_mull r P : ∑_(i < n) (r * P i) = r * ∑_(i < n) P i.
-Proof. by rewrite /sum big_distrr. Qed.
+Proof. by rewrite /sum; elim/big_rec2: _ => [|i u w _ ->]; ring. Qed.
 Lemma sum_mulr r P : ∑_(i < n) (P i * r) = (∑_(i < n) P i) * r.
-Proof. by rewrite /sum big_distrl. Qed.
+Proof. by rewrite /sum; elim/big_rec2: _ => [|i u w _ ->]; ring. Qed.
 Lemma sum_opp P : ∑_(i < n) (- P i) = - (∑_(i < n) P i).
 Proof.
 have -> : - (∑_(i < n) P i) = -1 * ∑_(i < n) P i by ring.
@@ -102,11 +91,25 @@ Proof.
 rewrite /sum; elim/big_rec2: _ => [|i u w _ uw]; first by rewrite Rabs_R0; lra.
 by apply: Rle_trans (Rabs_triang _ _) _; lra.
 Qed.
+Lemma sum_none (Q : pred 'I_n) P : (forall k, Q k -> P k = 0) -> \big[Rplus/0]_(k < n | Q k) P k = 0.
+Proof. by move=> h; elim/big_rec: _ => [|k u /h -> ->]; ring. Qed.
+Lemma sumD1 P i : ∑_(k < n) P k = P i + \big[Rplus/0]_(k < n | k != i) P k.
+Proof.
+have key (s : seq 'I_n) : uniq s -> \big[Rplus/0]_(k <- s) P k = (if i \in s then P i else 0) + \big[Rplus/0]_(k <- s | k != i) P k.
+  elim: s => [_ | k s IH] /=; first by rewrite !big_nil; ring.
+  move=> /andP [ks us]; rewrite !big_cons IH // in_cons; case: (eqVneq k i) => [<- | ne] /=.
+    by rewrite (negbTE ks); ring.
+  ring.
+by rewrite /sum key ?index_enum_uniq // mem_index_enum.
+Qed.
 Lemma sum_split P i : exists2 r, ∑_(k < n) P k = P i + r & (forall k, 0 <= P k) -> 0 <= r.
 Proof.
-exists (\big[Rplus/0]_(k < n | k != i) P k); first by rewrite /sum (bigD1 i).
+exists (\big[Rplus/0]_(k < n | k != i) P k); first exact: sumD1.
 by move=> h; elim/big_ind: _ => [|u w|k _]; [lra | lra | exact: h].
 Qed.
+(* a sum with one nonzero term *)
+Lemma sum_one P i : (forall k, k != i -> P k = 0) -> ∑_(k < n) P k = P i.
+Proof. by move=> h; rewrite (sumD1 P i) sum_none //; ring. Qed.
 Lemma sum_ge_term P i : (forall k, 0 <= P k) -> P i <= ∑_(k < n) P k.
 Proof. by move=> h; case: (sum_split P i) => r -> /(_ h); lra. Qed.
 Lemma sum_gt0 P : (0 < n)%N -> (forall i, 0 < P i) -> 0 < ∑_(i < n) P i.
@@ -134,14 +137,23 @@ case: (Rle_lt_dec (P i) (P (Ordinal kn))) => h; [exists i | exists (Ordinal kn)]
 Qed.
 End Sums.
 
-Lemma sum_exch n k (P : 'I_n -> 'I_k -> R) : ∑_(i < n) ∑_(j < k) P i j = ∑_(j < k) ∑_(i < n) P i j.
-Proof. exact: exchange_big. Qed.
-Lemma sumS n (P : nat -> R) : ∑_(i < n.+1) P i = ∑_(i < n) P i + P n.
-Proof. exact: big_ord_recr. Qed.
-Lemma sum_last n (P : 'I_n.+1 -> R) : ∑_(i < n.+1) P i = ∑_(i < n) P (widen_ord (leqnSn n) i) + P ord_max.
-Proof. exact: big_ord_recr. Qed.
 Lemma sum0 (P : 'I_0 -> R) : ∑_(i < 0) P i = 0.
 Proof. exact: big_ord0. Qed.
+Lemma sum_first n (P : 'I_n.+1 -> R) : ∑_(i < n.+1) P i = P ord0 + ∑_(i < n) P (lift ord0 i).
+Proof. exact: big_ord_recl. Qed.
+Lemma sum_last n (P : 'I_n.+1 -> R) : ∑_(i < n.+1) P i = ∑_(i < n) P (widen_ord (leqnSn n) i) + P ord_max.
+Proof.
+elim: n P => [|n IH] P; first by rewrite sum_first !sum0 Rplus_comm; congr (_ + P _); apply: val_inj.
+rewrite sum_first IH [in RHS]sum_first -Rplus_assoc; congr (P _ + _ + P _); try exact: val_inj.
+by apply: sum_ext => i; congr P; apply: val_inj.
+Qed.
+Lemma sumS n (P : nat -> R) : ∑_(i < n.+1) P i = ∑_(i < n) P i + P n.
+Proof. exact: sum_last. Qed.
+Lemma sum_exch n k (P : 'I_n -> 'I_k -> R) : ∑_(i < n) ∑_(j < k) P i j = ∑_(j < k) ∑_(i < n) P i j.
+Proof.
+elim: n P => [|n IH] P; first by rewrite sum0 sum_zero // => j; exact: sum0.
+by rewrite sum_first IH -sum_plus; apply: sum_ext => j; rewrite sum_first.
+Qed.
 Lemma sum1 (P : 'I_1 -> R) : ∑_(i < 1) P i = P ord0.
 Proof. by rewrite sum_last sum0 Rplus_0_l; congr P; apply: val_inj. Qed.
 (* the smallest of finitely many values is at most their mean *)
