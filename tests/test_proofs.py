@@ -34,7 +34,9 @@ def test_every_theorem_with_a_label_is_found_whole():
 def test_place_and_difference_are_those_of_the_file(tmp_path):
     (tmp_path / "A.v").write_text(
         "(* nothing *)\n(** Differs from the page: only\n    here. *)\n"
-        "Theorem thm_a x :\n  x = x.\nProof. by []. Qed.\nLemma lem_b_c : 1 = 1. Proof. by []. Qed.\nLemma other : 1 = 1.\nProof. by []. Qed.\n"
+        "Theorem thm_a x :\n  x = x.\nProof. by []. Qed.\n"
+        "Lemma lem_b_c : 1 = 1. Proof. by []. Qed.\n"
+        "Lemma other : 1 = 1.\nProof. by []. Qed.\n"
     )
     a, b = proofs.checked(tmp_path).values()
     assert a == ("thm-a", "A.v", 4, "Theorem thm_a x :\n  x = x.", "only here.")
