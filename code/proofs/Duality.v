@@ -47,7 +47,7 @@ by rewrite e; field; lra.
 Qed.
 
 Lemma sum_pick n (i : 'I_n) r : ∑_(j < n) (if j == i then r else 0) = r.
-Proof. by rewrite /sum -big_mkcond big_pred1_eq. Qed.
+Proof. by rewrite (sum_one (i := i)) ?eqxx // => j /negbTE ->. Qed.
 
 (** ** The dual weights *)
 Definition gap d (v w : vec d) : vec d := fun k => 1 * v k + (-1) * w k.

@@ -11,7 +11,7 @@ Let dist rho t := F t ^ 2 - 2 * rho * H t + rho ^ 2.
 Lemma dist_step rho lambda t : 0 <= rho -> rho * c = lambda + alpha / 2 ->
   dist rho t.+1 <= dist rho t + 2 * alpha * (loss lambda - Lhat (W t)).
 Proof.
-move=> rho0 e; rewrite /dist eq_square; have a0 := the alpha_pos; have pr := thm_progress S r t.
+move=> rho0 e; rewrite /dist square_step; have a0 := the alpha_pos; have pr := thm_progress S r t.
 have G0 := the (Ghat_gt0 (W t)); have G1 := the (Ghat_lt1 (W t)).
 set Z := / n * _; have convex : Z - lambda * Ghat (W t) <= loss lambda - Lhat (W t).
   have -> : Z - lambda * Ghat (W t) = / n * ∑_(i < n) (g (margin (W t) i) * margin (W t) i - lambda * g (margin (W t) i)).

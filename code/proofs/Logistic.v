@@ -167,7 +167,7 @@ have gb : 0 < gbar < 1.
     have : ∑_(k < K) p k = 0; last lra.
     by apply: sum_zero => k; have := z0 k; have := q0 k; nra.
   split; first by apply: pos_sum => k; apply: g_gt0.
-  have := pos_sum (fun k => 1 - g (z k)) (fun k => Rlt_Rminus _ _ (g_lt1 _)).
+  have := pos_sum (fun k => 1 - g (z k)) (fun k => ltac:(have := g_lt1 (z k); lra)).
   rewrite (sum_ext (Q := fun k => p k - p k * g (z k))) => [|k]; last ring.
   by rewrite sum_minus p1 -/gbar; lra.
 split; last exact: psi_kappa.

@@ -97,6 +97,7 @@ have neg : w t * 1 < 0 by nra.
 by rewrite [w t.+1]w1_neg // -/w; have := g_lt1 (z1 1 hs hg hp (w t)); nra.
 Qed.
 
+(** Differs from the page: c* is spelt out as γ / ‖w‖ for a max-margin vector w. *)
 Proposition prp_lower_bound (gam alpha : R) : 0 < gam <= 1 -> 0 < alpha ->
   (forall c eps, 0 < c <= gam -> 0 < eps < 1 ->
    exists (D : data) (S : separable D) w, n = 1%N /\ d = 1%N /\ max_margin w /\ gam / norm w = c /\

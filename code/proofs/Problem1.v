@@ -44,8 +44,8 @@ have -> : eps = 2 * ln 2 * (eps / (2 * ln 2)) by field; lra.
 by apply: Rmult_le_compat_l; lra.
 Qed.
 
-(* eq-square: one step, with the cross term written through the margins *)
-Lemma eq_square (r : run D N) t : F t.+1 ^ 2 =
+(* eq-square, with the cross term written through the margins *)
+Lemma square_step (r : run D N) t : F t.+1 ^ 2 =
   F t ^ 2 + 2 * alpha * (/ n * ∑_(i < n) g (margin (W t) i) * margin (W t) i) + alpha ^ 2 * normF (grad_L (W t)) ^ 2.
 Proof.
 rewrite /F !normF_sq /W mdot_GD (mdotC _ (GD _ _ t.+1)) (mdotC _ (GD _ _ t.+1)) !mdot_GD -/(W t).
@@ -130,7 +130,7 @@ Qed.
 Theorem thm_norm_growth (D : data) (N : network) (S : separable D) (r : run D N) t :
   F t.+1 ^ 2 <= F t ^ 2 + 2 * alpha + alpha ^ 2.
 Proof.
-have a0 := the alpha_pos; rewrite eq_square.
+have a0 := the alpha_pos; rewrite square_step.
 have cross : / n * (∑_(i < n) g (margin (W t) i) * margin (W t) i) <= 1.
   by rewrite -[X in _ <= X](@mean_const n 1 n_pos); apply: mean_le => [|i]; [exact: n_pos | have := the (zg_lt1 (margin (W t) i)); lra].
 have last : normF (grad_L (W t)) ^ 2 <= 1.

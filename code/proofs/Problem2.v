@@ -70,7 +70,7 @@ Definition e i j := y i * y j * ⟨x i, x j⟩ / norm (x j) ^ 2.
 Lemma row s b i : (forall j, b j = s j * norm (x j) ^ 2) ->
   ∑_(j < n) K i j * s j = b i + \big[Rplus/0]_(j < n | j != i) (e i j * b j).
 Proof.
-move=> hb; rewrite /sum (bigD1 i) //; congr (_ + _); first by rewrite /K y_sq hb norm_sq; ring.
+move=> hb; rewrite (sumD1 _ i); congr (_ + _); first by rewrite /K y_sq hb norm_sq; ring.
 by apply: eq_bigr => j _; have := x_pos j => ?; rewrite hb /K /e; field; lra.
 Qed.
 Lemma e_le i j : i != j -> Rabs (e i j) <= mu.

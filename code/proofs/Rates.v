@@ -87,7 +87,7 @@ Context {D : data} {N : network} {S : separable D} {r : run D N}.
 Lemma norm_line s w t (G := Ghat (W t)) : (forall z, z * g z <= s * g z + w) ->
   F t.+1 ^ 2 <= F t ^ 2 + 2 * alpha * (s * G + w) + alpha ^ 2 * G ^ 2.
 Proof.
-move=> line; rewrite eq_square; have a0 := the alpha_pos.
+move=> line; rewrite square_step; have a0 := the alpha_pos.
 have cross : / n * (∑_(i < n) g (margin (W t) i) * margin (W t) i) <= s * G + w.
   have -> : s * G + w = / n * ∑_(i < n) (s * g (margin (W t) i) + w).
     by rewrite sum_plus Rmult_plus_distr_l (@mean_const n w n_pos) sum_mull /G /Ghat; ring.
