@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,13 @@ from typing import Any
 
 import pypandoc  # type: ignore[import-untyped] # it has no types
 import yaml
-from offline_mathjax import copy_mathjax
+from mathfont import write_font
 
 HERE = Path(__file__).parent
 OPTIONS = [
     "--from=markdown-native_divs-native_spans-yaml_metadata_block",  # raw HTML stays as it is
     f"--lua-filter={HERE / 'book.lua'}",
-    *["--citeproc", "--fail-if-warnings", "--standalone", "--wrap=preserve", "--number-sections", "--mathjax"],
+    *["--citeproc", "--fail-if-warnings", "--standalone", "--wrap=preserve", "--number-sections", "--mathml"],
 ]
 LATEX = {"documentclass": "scrreprt", "classoption": ["DIV=11", "numbers=noendperiod"], "colorlinks": True}
 ADDRESS = re.compile(r'\s(?:href|src)="(?=[^"#:/][^"#:]*["#])')  # of a file of the book
@@ -111,9 +112,11 @@ def write(book: Book, sources: Path, to: str, *options: str) -> None:
     if group == "html":
         metadata["booktitle"] = metadata.pop("title")  # each page has its own
     (sources / "metadata.json").write_text(json.dumps(metadata, default=str), encoding="utf-8")
-    headers = [f"--include-in-header={book.root / name}" for name in as_list(metadata.get("include-in-header"))]
+    added = [f"--lua-filter={book.root / filter['path']}" for filter in as_list(metadata.get("filters"))]
+    for option in ("include-in-header", "include-before-body"):
+        added += [f"--{option}={book.root / name}" for name in as_list(metadata.get(option))]
     command = [pypandoc.get_pandoc_path(), *OPTIONS, "--metadata-file=metadata.json", f"--resource-path=.:{book.root}"]
-    done = subprocess.run([*command, f"--to={to}", *options, *headers, *book.files], cwd=sources, capture_output=True)
+    done = subprocess.run([*command, f"--to={to}", *options, *added, *book.files], cwd=sources, capture_output=True)
 
     def first_words(place: re.Match[str]) -> str:  # a chapter with its includes has other lines than its source
         lines = (sources / place[1]).read_text(encoding="utf-8").splitlines()
@@ -128,10 +131,9 @@ def write_html(book: Book, sources: Path, output: Path) -> None:
     options = ["--split-level=1", "--chunk-template=%n.html", "--section-divs", f"--template={HERE / 'page.html'}"]
     write(book, sources, "chunkedhtml", *options, f"--variable=pdf:{book.pdf}", f"--output={output}")
     (output / "sitemap.json").unlink()
-    copy_mathjax(output)
-    styles = [HERE / "book.css", *(book.root / name for name in as_list(book.groups["html"].get("css")))]
-    text = "".join(style.read_text(encoding="utf-8") for style in styles)
-    (output / "site_libs/book.css").write_text(text, encoding="utf-8")
+    for name in as_list(book.groups["html"].get("css")):
+        (output / name).parent.mkdir(exist_ok=True)
+        shutil.copy(book.root / name, output / name)
     # Pandoc's pages lie beside each other; their addresses become Quarto's, which are those of the sources.
     pages = {f"{i:03}.html": page_of(file) for i, file in enumerate(book.files, 1)}
     for name, page in pages.items():
@@ -144,6 +146,8 @@ def write_html(book: Book, sources: Path, output: Path) -> None:
         (output / name).unlink()
         (output / page).parent.mkdir(parents=True, exist_ok=True)
         (output / page).write_text(text, encoding="utf-8")
+    write_font(output)
+    shutil.copy(HERE / "book.css", output / "site_libs")
 
 
 def write_pdf(book: Book, sources: Path, output: Path) -> None:
