@@ -56,7 +56,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   openSearch();
 });
-document.querySelector(".tools").prepend(opener, " ");
+document.querySelector(matchMedia("(width < 52rem)").matches ? "main" : ".tools").prepend(opener, " ");
 
 // ---- Previews: a link to a statement, equation, figure, table, source or function shows it while pointed at or focused
 
