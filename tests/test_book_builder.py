@@ -182,7 +182,7 @@ def test_a_script_that_fails_before_the_chapters_is_named(tmp_path: Path) -> Non
     settings = (root / "_quarto.yml").read_text().replace("type: book", "type: book, pre-render: before.py")
     (root / "_quarto.yml").write_text(settings)
     (root / "before.py").write_text("raise SystemExit('no')")
-    with pytest.raises(BookError, match="^before.py failed\nno$"):
+    with pytest.raises(BookError, match=r"^before\.py failed\nno$"):
         prepare(read_book(root))
 
 
