@@ -56,7 +56,8 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   openSearch();
 });
-document.querySelector(".tools").prepend(opener, " ");
+if (matchMedia("(width < 52rem)").matches) document.querySelector("main").prepend(make("p", { className: "tools" }));
+[...document.querySelectorAll(".tools")].at(-1).prepend(opener, " ");
 
 // ---- Previews: a link to a statement, equation, figure, table, source or function shows it while pointed at or focused
 

@@ -156,7 +156,7 @@ local function equation(span)
   if kind_of(label) ~= "eq" then return end
   local number = enumerate(label)
   if latex then return raw("\\begin{equation}\\label{" .. label .. "}" .. math.text .. "\\end{equation}") end
-  span.content = { pandoc.Math("DisplayMath", math.text .. "\\tag{" .. number .. "}") }
+  span.content = { pandoc.Math("DisplayMath", math.text .. " \\qquad(" .. number .. ")") }
   return span
 end
 
@@ -235,7 +235,7 @@ function Pandoc(doc)
   end
   if latex then return doc end
   local toc, blocks, contents = pandoc.structure.table_of_contents(doc, PANDOC_WRITER_OPTIONS).content, Blocks {}, {}
-  local start = rawblock('<aside><nav class="on-this-page" aria-label="On this page"><h2>On this page</h2>')
+  local start = rawblock('<div class="at-right"><details class="on-this-page contents"><summary>On this page</summary><nav aria-label="On this page">')
   for _, one in ipairs(doc.blocks) do
     if one.t == "Header" and one.level > 1 then
       local name = { class = "permalink", ["aria-label"] = "Link to this section" }
@@ -248,7 +248,7 @@ function Pandoc(doc)
       if chapters[i].part ~= "" then table.insert(contents, { Plain { Span(chapters[i].part, { class = "part" }) } }) end
       entry.content[1].identifier, entry.content[1].target = "", chapters[i].page
       table.insert(contents, { entry })
-      if here then blocks:extend { start, here, rawblock("</nav></aside>") } end
+      if here then blocks:extend { start, here, rawblock("</nav></details></div>") } end
     end
   end
   doc.blocks, doc.meta.sidebar = blocks, pandoc.MetaBlocks { pandoc.BulletList(contents) }

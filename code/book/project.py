@@ -12,13 +12,14 @@ from typing import Any
 
 import pypandoc  # type: ignore[import-untyped] # it has no types
 import yaml
-from offline_mathjax import copy_mathjax
+from mathfont import write_font
 from search import write_index
 
 HERE = Path(__file__).parent
 OPTIONS = [
     "--from=markdown-native_divs-native_spans-yaml_metadata_block",  # raw HTML stays as it is
-    *["--citeproc", "--fail-if-warnings", "--standalone", "--wrap=preserve", "--number-sections", "--mathjax"],
+    f"--lua-filter={HERE / 'book.lua'}",
+    *["--citeproc", "--fail-if-warnings", "--standalone", "--wrap=preserve", "--number-sections", "--mathml"],
 ]
 LATEX = {"documentclass": "scrreprt", "classoption": ["DIV=11", "numbers=noendperiod"], "colorlinks": True}
 ADDRESS = re.compile(r'\s(?:href|src)="(?=[^"#:/][^"#:]*["#])')  # of a file of the book
@@ -38,14 +39,13 @@ class BookError(Exception):
 
 @dataclass(frozen=True)
 class Book:
-    """What ``_quarto.yml`` says in each group; the chapters' files, parts that some open, the PDF's name, filters."""
+    """What ``_quarto.yml`` says in each group, the chapters' files, the parts that some open, and the PDF's name."""
 
     root: Path
     groups: dict[str, dict[str, Any]]
     files: list[str]
     parts: dict[str, str]
     pdf: str
-    filters: list[Path]
 
 
 def as_list(value: object) -> list[Any]:
@@ -89,7 +89,7 @@ def read_yaml(known: str, text: str, where: str) -> dict[str, Any]:
 def read_book(root: Path) -> Book:
     """Read ``root/_quarto.yml``."""
     name, files, parts = "_quarto.yml", [], {}
-    groups = read_yaml("project book execute format filters bibliography link-citations", read_text(root, name), name)
+    groups = read_yaml("project book execute format bibliography link-citations", read_text(root, name), name)
     for group, known in KNOWN.items():
         groups[group] = only(known, groups.get(group), f"{name}: {group}")
     for group, found in groups["format"].items():
@@ -105,10 +105,7 @@ def read_book(root: Path) -> Book:
         raise BookError(f"{name}: a book has a title and an output-file, and its first chapter is index.qmd")
     if groups["project"].get("execute-dir") != "project":
         raise BookError(f"{name}: code runs in the project's root: `execute-dir: project`")
-    filters = [only("at path", one, f"{name}: filters")["path"] for one in as_list(groups.pop("filters", None))]
-    return Book(
-        root, groups, files, parts, f"{book['output-file']}.pdf", [*map(root.joinpath, filters), HERE / "book.lua"]
-    )
+    return Book(root, groups, files, parts, f"{book['output-file']}.pdf")
 
 
 def prepare(book: Book) -> None:
@@ -126,9 +123,15 @@ def write(book: Book, sources: Path, to: str, *options: str) -> None:
     if group == "html":
         metadata["booktitle"] = metadata.pop("title")  # each page has its own
     (sources / "metadata.json").write_text(json.dumps(metadata, default=str), encoding="utf-8")
-    headers = [f"--include-in-header={book.root / name}" for name in as_list(metadata.get("include-in-header"))]
-    command = [pypandoc.get_pandoc_path(), *(f"--lua-filter={path}" for path in book.filters), *OPTIONS, f"--to={to}"]
-    command += ["--metadata-file=metadata.json", f"--resource-path=.:{book.root}", *options, *headers, *book.files]
+    filters = as_list(metadata.get("filters"))
+    first, added = (
+        [f"--lua-filter={book.root / one['path']}" for one in filters if (one["at"] == "pre-ast") is early]
+        for early in (True, False)
+    )
+    for option in ("include-in-header", "include-before-body"):
+        added += [f"--{option}={book.root / name}" for name in as_list(metadata.get(option))]
+    command = [pypandoc.get_pandoc_path(), *first, *OPTIONS, "--metadata-file=metadata.json", f"--to={to}"]
+    command += [f"--resource-path=.:{book.root}", *options, *added, *book.files]
     environment = os.environ | {"QUARTO_PROJECT_DIR": str(book.root)}
     done = subprocess.run(command, cwd=sources, env=environment, capture_output=True)
 
@@ -145,11 +148,9 @@ def write_html(book: Book, sources: Path, output: Path) -> None:
     options = ["--split-level=1", "--chunk-template=%n.html", "--section-divs", f"--template={HERE / 'page.html'}"]
     write(book, sources, "chunkedhtml", *options, f"--variable=pdf:{book.pdf}", f"--output={output}")
     (output / "sitemap.json").unlink()
-    copy_mathjax(output)
-    styles = [HERE / "book.css", *(book.root / name for name in as_list(book.groups["html"].get("css")))]
-    text = "".join(style.read_text(encoding="utf-8") for style in styles)
-    (output / "site_libs/book.css").write_text(text, encoding="utf-8")
-    shutil.copy(HERE / "book.js", output / "site_libs")
+    for name in as_list(book.groups["html"].get("css")):
+        (output / name).parent.mkdir(exist_ok=True)
+        shutil.copy(book.root / name, output / name)
     # Pandoc's pages lie beside each other; their addresses become Quarto's, which are those of the sources.
     pages = {f"{i:03}.html": page_of(file) for i, file in enumerate(book.files, 1)}
     for name, page in pages.items():
@@ -162,7 +163,10 @@ def write_html(book: Book, sources: Path, output: Path) -> None:
         (output / name).unlink()
         (output / page).parent.mkdir(parents=True, exist_ok=True)
         (output / page).write_text(text, encoding="utf-8")
+    write_font(output)
     write_index(output, pages.values())
+    for name in ("book.css", "book.js"):
+        shutil.copy(HERE / name, output / "site_libs")
 
 
 def write_pdf(book: Book, sources: Path, output: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bs4 import BeautifulSoup, Tag
 
+TALL = "math:has(msup, msubsup, mfrac, msqrt, mover, mtable)"  # in one line it would say something else
 LEFT_OUT = "annotation, aside, nav, pre, summary, .foot, .permalink"
 
 
@@ -21,6 +22,8 @@ def write_index(folder: Path, pages: Iterable[str]) -> None:
         page = BeautifulSoup((folder / name).read_text(encoding="utf-8"), "html.parser")
         for part in page.select(LEFT_OUT):
             part.decompose()
+        for formula in page.select(TALL):
+            formula.replace_with("…")
         for place in reversed(page.select("main section[id], main .theorem[id]")):  # the inner ones before the outer
             title = place.select_one("h1, h2, h3, h4, .theorem-title")
             if title:

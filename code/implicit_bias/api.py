@@ -116,16 +116,16 @@ def section(module: Thing) -> Iterator[str]:
 
 def page() -> str:
     """Return the page in Markdown: an index, and then, on the screen alone, a section a module."""
-    lines = ["| module | what it defines, and which statement this serves |", "|:---|:-----------|"]
+    index = []
     for module in modules():
         serve = {entry: ", ".join(f"@{label}" for label in named(entry)) for entry in entries(module)}
         found = [
             f"[`{entry.name}`](#{anchor(name(entry))})" + (f" ({labels})" if labels else "")
             for entry, labels in serve.items()
         ]
-        lines.append(f"| `{name(module)}` | {', '.join(found)} |")
+        index.append(f"- `{name(module)}`: {', '.join(found)}")
     sections = (block for module in modules() for block in section(module))
-    return "\n\n".join(["\n".join(lines), "::: {.html-only}", *sections, ":::"])
+    return "\n\n".join(["\n".join(index), "::: {.html-only}", *sections, ":::"])
 
 
 def feet() -> dict[str, str]:

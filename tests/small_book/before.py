@@ -1,3 +1,0 @@
-from pathlib import Path
-
-Path("made.txt").write_text("before")
