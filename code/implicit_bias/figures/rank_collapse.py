@@ -26,7 +26,7 @@ def spectra() -> Figure:
     """
     n, m, d = 12, 150, 300
     X, y, W0, a = _draw(n, m, d, np.random.default_rng(0))
-    W0 = bounds.one_step_sigma(m, d, n, THETA, 0.25, 1.0, 1.0, 1.0, bounds.ONE_STEP_ETA) * W0
+    W0 = bounds.one_step_sigma(m, d, n, 1.0, 1.0, 1.0) * W0
     with figure() as (fig, axes):
         for k, t in enumerate((0, 1, 100)):
             W = network.gradient_descent(X, y, W0, a, GAMMA, 1.0, t).W
@@ -83,7 +83,7 @@ def one_step() -> Figure:
                 after.append([rank.stable_rank(v * Z - network.loss_gradient(X, y, v * Z, a, GAMMA)) for v in sigmas])
             middle = band(axes, sigmas, after, k, markevery=3)
             name(axes, f"$m={m}$", (sigmas[-1], float(np.median(before))), COLORS[k])
-            limit = bounds.one_step_sigma(m, d, n, THETA, 0.25, 1.0, 1.0, 1.0, 1 - 1e-9)
+            limit = bounds.small_sigma(m, d, n, THETA, 0.25, 1.0, 1.0, 1.0, 1 - 1e-9)
             x = np.geomspace(sigmas[0], 0.6 * limit, 80)
             bound = [bounds.one_step_rank_bound(gradient_rank, v / limit) for v in x]
             axes.plot(x, bound, color=PROVED)
@@ -96,7 +96,6 @@ def one_step() -> Figure:
                 name(axes, text, (3.5 * ends[0], level), place="above")
         name(axes, "proved", (sigmas[0], 50), PROVED)
         name(axes, "measured", (2e-5, 1.6), MEASURED, "above")
-        name(axes, f"at most {bounds.ONE_STEP_CONSTANT:.0f}", (sigmas[0], 5.5), PROVED)
         axes.set(
             xscale="log",
             yscale="log",
