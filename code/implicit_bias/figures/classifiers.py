@@ -83,7 +83,7 @@ def plane() -> list[Figure]:
         (max_margin(X, y).w, r"$w_{\mathrm{MM}}$", MEASURED),
         (min_norm_interpolator(X, y).w, r"$w_{\mathrm{MNI}}$", OTHER),
     )
-    figures = []
+    figures: list[Figure] = []
     for w, title, color in drawn:
         with figure(2.5, HALF) as (fig, axes):
             along = np.array([-w[1], w[0]]) / np.linalg.norm(w)
@@ -136,7 +136,7 @@ def two_losses() -> list[Figure]:
     # Gradient descent sees the samples only through their inner products: n coordinates are enough.
     nearly_orthogonal = np.asarray(np.linalg.cholesky(X @ X.T / d), dtype=np.float64), y
     times = np.unique(np.geomspace(1, 20_000, 24).round().astype(int))
-    figures = []
+    figures: list[Figure] = []
     for X, y in (nearly_orthogonal, plane_example()):
         alpha = len(y) / float(np.linalg.norm(X, 2)) ** 2
         with figure(width=HALF) as (fig, axes):
