@@ -22,18 +22,18 @@ def test_each_anchor_stands_once_and_each_link_has_its_anchor(page):
     anchors = re.findall(r"\{#([\w-]+)", page)
     assert len(anchors) == len(set(anchors)) > 200
     links = re.findall(r"\(#([\w-]+)\)", page)
-    links += [anchor for foot in api.feet().values() for anchor in re.findall(r"\(api\.qmd#([\w-]+)\)", foot)]
+    links += [anchor for foot in api.feet()["pages"].values() for anchor in re.findall(r"\(api\.qmd#([\w-]+)\)", foot)]
     assert links and set(links) <= set(anchors)
     assert {api.anchor(row.code) for row in ANSWERS} <= set(anchors)
 
 
 def test_docstrings_name_statements_of_the_book(page):
     assert set(re.findall(r"(?<!`)@([\w-]+)", re.sub(r"```.*?```", "", page, flags=re.S))) <= LABELS
-    assert {row.search for row in ANSWERS} - {"-"} <= set(api.feet()) <= LABELS
+    assert {row.search for row in ANSWERS} - {"-"} <= set(api.feet()["pages"]) <= LABELS
 
 
 def test_the_foot_names_who_computes_and_who_searches():
-    foot = re.sub(r"\(.*?\)", "", api.feet()["thm-fast-rate"])
+    foot = re.sub(r"\(.*?\)", "", api.feet()["pages"]["thm-fast-rate"].split("\n")[0])
     assert foot == (
         "[Computed by [`bounds.steps_fast_rate`], [`bounds.fast_rate`].]{.foot} "
         "[Searched for a counterexample by [`searches.problem_1.fast_rate`].]{.foot} "

@@ -1,4 +1,4 @@
-"""The book's page of the public functions, made from their docstrings, and which of them serve which statement.
+"""The book's page of the public functions, made from their docstrings, and what stands at the foot of each statement.
 
 Run as a script, it writes what stands at the foot of each statement to ``FEET``, for ``report/statements.lua``.
 """
@@ -11,13 +11,15 @@ from typing import Any
 
 import griffe
 
+from implicit_bias import proofs
+
 FEET = Path(".cache/feet.json")
-"""For each label of a statement: what stands at its foot, in Markdown. In the folder of ``_quarto.yml``."""
+"""For the pages and for paper, by the label of a statement: what stands at its foot, in Markdown."""
 
 PAGE = "report/api.qmd"
 LABEL = re.compile(r"(?:thm|lem|prp|cor|def)-[\w-]+")
 NAMED = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")  # in single backticks stand labels and names
-MAKE_THE_BOOK = {"api", "figures", "summary"}  # and are not on its page
+MAKE_THE_BOOK = {"api", "figures", "proofs", "summary"}  # and are not on its page
 
 Thing = Any
 """What Griffe found: a module, class, function or constant. Fields that are optional in its types are always there."""
@@ -128,8 +130,8 @@ def page() -> str:
     return "\n\n".join(["\n".join(index), "::: {.html-only}", *sections, ":::"])
 
 
-def feet() -> dict[str, str]:
-    """Return what stands at the foot of each statement that a public docstring or a search names, in Markdown."""
+def feet() -> dict[str, dict[str, str]]:
+    """Return what is in `FEET`: who computes it, who searches for a counterexample, and what Rocq has checked."""
     served: dict[tuple[str, str], list[str]] = {}
     for known, entry in ENTRIES.items():
         for words, labels in ("Computed by", named(entry)), ("Searched for a counterexample by", searched(entry)):
@@ -138,7 +140,9 @@ def feet() -> dict[str, str]:
     found: dict[str, str] = {}
     for (label, words), links in served.items():
         found[label] = found.get(label, "") + f"[{words} {', '.join(links)}.]{{.foot}} "
-    return found
+    checked = {label: theorem for label, theorem in proofs.checked().items() if LABEL.fullmatch(label)}
+    pages = {label: f"{found.get(label, '')}\n\n{proofs.foot(checked[label])}" for label in checked}
+    return {"pages": found | pages, "paper": {label: theorem.mark for label, theorem in checked.items()}}
 
 
 if __name__ == "__main__":

@@ -41,6 +41,11 @@ class Checked(NamedTuple):
         """Where its proof stands on the appendix's page."""
         return f"rocq-{self.label}"
 
+    @property
+    def mark(self) -> str:
+        """What stands under its statement in print, in Markdown."""
+        return f"`\\checked{{{self.file}}}{{{self.line}}}{{{self.anchor}}}`{{=latex}}"
+
 
 def checked(folder: Path = FOLDER) -> dict[str, Checked]:
     """Return the checked theorems of a folder by label, file by file in the order of the alphabet.
@@ -106,7 +111,9 @@ def sources() -> str:
     for file in sorted({*FOLDER.glob("*.v")} - {FOLDER / "Definitions.v"}):
         source, anchors = file.read_text(encoding="utf-8"), {t.line: t.anchor for t in by_file.get(file.name, [])}
         blocks.append(f"<details><summary>`{file.name}`</summary>\n\n{on_pages(source, anchors)}\n\n</details>")
-        blocks += [in_print(f"(* {file.name}, line {t.line} *)\n{t.text}") for t in by_file.get(file.name, [])]
+        for theorem in by_file.get(file.name, []):
+            target = f"`\\hypertarget{{{theorem.anchor}}}{{}}`{{=latex}}"
+            blocks += [target, in_print(f"(* {file.name}, line {theorem.line} *)\n{theorem.text}")]
     return "\n\n".join(blocks)
 
 
