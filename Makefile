@@ -15,7 +15,7 @@ TEX_PACKAGES := texlive-latex-recommended texlive-latex-extra texlive-fonts-reco
 ROCQ_PACKAGES := coq libcoq-mathcomp-ssreflect libcoq-coquelicot
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tex rocq report html pdf test proofs fuzz lint experiment bench preview clean
+.PHONY: help setup tex rocq report html pdf test proofs fuzz lint prose experiment bench preview clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,6 +93,10 @@ lint: setup ## check style, types and the hosted workflow
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/zizmor --offline --quiet .github/workflows
+
+prose: setup ## check the spelling, the style and the length of sentences
+	$(VENV)/bin/codespell
+	$(PYTEST) tests/test_prose.py
 
 experiment: setup ## run the MNIST experiment again and record it in data/results/ (resumes if interrupted)
 	$(PY) -m implicit_bias experiment

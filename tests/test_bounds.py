@@ -124,8 +124,8 @@ def test_simple_loss_target_is_the_sharp_one_at_one_point():
         # each with its terms in another order than the code, and numbers at which every constant counts
         (bounds.last_iterate_loss(10, 4.0, 0.5), 16 * math.log(2) ** 2 / ((8 - 4) * 4 * 10 * 0.5) * 4),
         (bounds.steps_lower_bound(0.01, 2.0, 0.5), 2 * (99 * math.exp(-0.25) - math.exp(0.25))),
-        (bounds.gaussian_dimension(4, 0.5, 0.25), (4 * 2 + 19) ** 2 * math.log(128) / 8),
-        (bounds.gaussian_dimension_simple(4, 3.0, 0.25), (24**2 + 91) * math.log(128)),
+        (bounds.gaussian_dimension(4, 0.5, 0.25), (4 * 2 + 13) ** 2 * math.log(128) / 4),
+        (bounds.gaussian_dimension_sharp(4, 0.5, 0.25), (4 * 2 + 19) ** 2 * math.log(128) / 8),
         (bounds.rate_homework(510, 0.5, 1.0, 0.25), 0.1),
         (bounds.gaussian_threshold(4, 0.5), 32 * math.log(2)),
         (bounds.steps_homework(0.1, 0.5, 1.0, 0.25), 500 + 10),

@@ -65,6 +65,17 @@ def test_the_prediction_holds_but_at_the_largest_scale(sweep):
     assert max(np.abs(findings.miss(sweep, sigma)).max() for sigma in (0.0002, 0.002, 0.02, 0.2)) < 0.1
 
 
+def test_table_has_each_number_in_its_row():
+    ends = {"train_error": 0.03, "loss": 0.25, "stable_rank": 6.0, "norm": 5.0, "spectral_norm": 2.0, "change": 4.5}
+    found = made_up(**{name: [3.0, end] for name, end in ends.items()})
+    found.runs[0]["test_error"] = 0.05
+    expected = float(prediction(found, 0.01))
+    numbers = ["3.00\u00a0%", "5.00\u00a0%", "0.25", "6.0", "2.000", f"{expected:.3f}", "4.0", "2.2", "4.50"]
+    assert [line.split(" | ")[1].rstrip(" |") for line in findings.runs_table(found).splitlines()[2:]] == numbers
+    del found.runs[0]["test_error"]
+    assert "| test error | diverged |" in findings.runs_table(found)
+
+
 def test_every_run_ends_at_its_lowest_loss(sweep):
     assert all(run["loss"][-1] == min(run["loss"]) for run in sweep.runs)
 
@@ -76,3 +87,25 @@ def test_the_change_in_both_norms(sweep):
             run["stable_rank"][0] for run in sweep.runs if run["sigma"] == sigma
         ]
         assert ratio**2 == pytest.approx(ranks, rel=1e-5)
+
+
+def test_halving_by_hand():
+    assert findings.halving(made_up(stable_rank=[8.0, 4.0, 3.9, 2.0]), 0.01, 3) == [2]
+
+
+def test_the_first_step_is_below_the_threshold_of_low_rank_changes(sweep):
+    rng = np.random.default_rng(0)
+    noise, direction = rng.standard_normal((150, 784)), np.outer(rng.standard_normal(150), rng.standard_normal(784))
+    size = findings.threshold(sweep) * np.linalg.norm(noise, 2) / np.linalg.norm(direction)
+    grown = [np.linalg.norm(noise + share * size * direction, 2) / np.linalg.norm(noise, 2) for share in (0.8, 1.8)]
+    assert grown[0] < 1.01 and grown[1] > 1.05
+    for sigma in sweep.configuration["sigmas"]:
+        assert findings.spectral_change(sweep, sigma, 1).max() < 0.9 * findings.threshold(sweep)
+
+
+def test_the_prediction_is_flat_from_the_transition_on(sweep):
+    edge = np.median(findings.transition(sweep))
+    noise_alone = float(prediction(sweep, 1e3))
+    assert float(prediction(sweep, edge)) == pytest.approx(noise_alone, rel=0.2)
+    for factor, larger in ((2, 1.05), (4, 1.02)):
+        assert noise_alone < float(prediction(sweep, factor * edge)) < larger * noise_alone

@@ -16,7 +16,7 @@ FLOORS = {
     "thm-fast-rate": 0.9,
     "prp-lower-bound": 0.95,
     "prp-last-iterate": 0.3,
-    "thm-gaussian-orthogonal": 0.7,
+    "thm-gaussian-sharp": 0.7,
     "thm-initial-rank": 0.1,
     "cor-gradient-rank-gaussian": 0.2,
     "thm-one-step-fine": 0.6,

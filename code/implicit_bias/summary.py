@@ -32,12 +32,12 @@ _ROWS = r"""
 1.4 thm-sharp-norm-growth bounds.norm_growth_sharp thm-sharp-norm-growth $z\,g(z)<1$ in the square of the step
 1.5 thm-fast-rate bounds.steps_fast_rate thm-fast-rate $T\ge\frac{2+\alpha}{\alpha c^2\varepsilon^2}+\frac{2F_0}{\alpha c\varepsilon}$
 1.6 prp-loss-free-of-n bounds.steps_to_loss_free_of_n prp-loss-free-of-n $\Ghat\le\min\{\frac\varepsilon{2\log2},\frac1{2n}\}$ is enough; no condition on $\alpha$
-2.1 cor-gaussian-threshold bounds.gaussian_dimension thm-gaussian-orthogonal $d\ge2(pn+\frac{19}4)^2\log(2n^2/\delta)$
+2.1 thm-gaussian-sharp bounds.gaussian_dimension thm-gaussian-sharp $d\ge4(pn+\frac{13}4)^2\log(2n^2/\delta)$
 2.2 thm-exact-threshold bounds.equality_threshold thm-exact-threshold equal if $pR^2>2$: all dual weights are positive
 2.3 prp-sharp-family orthogonality.sharp_family - $(1,0)$ and $(2,1)$, both labelled $1$
 2.4 thm-exact-ratio bounds.weight_ratio_exact thm-exact-ratio $s_i/s_j\le R^2(1+\frac2{pR^2-2})$
 3.1 prp-initial-rank-fine bounds.initial_rank_floor thm-initial-rank at least $\min(m,d)/18$
-3.2 thm-trajectory bounds.trajectory_rank_bound thm-trajectory at most $9$, for all $\alpha\ge\underline\alpha$ and $\sigma\le\bar\sigma$
+3.2 thm-trajectory bounds.trajectory_rank_bound thm-trajectory at most $10$, for all $\alpha\ge\underline\alpha$ and $\sigma\le\bar\sigma$
 3.3 thm-small-scale small_scale.small_scale_limit - $\alpha=0.5$, $T=420$, and @fig-front
 """  # noqa: E501 (a row of the table is a line)
 

@@ -16,10 +16,7 @@ from .. import checks
 VERSHYNIN_C = 0.5
 """The ``c`` in ``P(‖W⁽⁰⁾‖₂ ≥ σ(√m + √d + ξ)) ≤ 2 exp(-c ξ²)``; ½ is allowed (Vershynin 2012, Corollary 5.35)."""
 
-ONE_STEP_ETA = 1 / 24
-"""The ``η`` of `thm-one-step`."""
-
-ONE_STEP_CONSTANT = 9.0
+ONE_STEP_CONSTANT = 10.0
 """The universal ``C`` of `thm-one-step`, for p-orthogonal data with ``p ≥ 3`` and any γ, m, d, n."""
 
 
@@ -95,12 +92,24 @@ def gradient_norm_floor(n: int, theta: float, slope: float, R_min: float) -> flo
     return math.sqrt(1 - theta) * slope * R_min / ((1 + math.e) * math.sqrt(n))
 
 
-def one_step_sigma(
+def one_step_sigma(m: int, d: int, n: int, R_min: float, R_max: float, alpha: float) -> float:
+    """Return ``σ̄ = min{1/(20 R_max), α R_min/(312 √n)}/√(2md)``, with α a smallest step (`thm-one-step`).
+
+    >>> one_step_sigma(4, 2, n=1, R_min=1.0, R_max=1.0, alpha=100.0)
+    0.0125
+    """
+    checks.whole(1, m=m, d=d, n=n)
+    checks.within("(0, inf)", alpha=alpha, R_max=R_max)
+    checks.within(f"(0, {float(R_max)}]", R_min=R_min)
+    return min(1 / (20 * R_max), alpha * R_min / (312 * math.sqrt(n))) / math.sqrt(2 * m * d)
+
+
+def small_sigma(
     m: int, d: int, n: int, theta: float, slope: float, R_min: float, R_max: float, alpha: float, eta: float
 ) -> float:
-    """Return ``σ̄ = min{1/R_max, η α √(1-θ) slope R_min/((1+e)√n)}/√(2md)``, α a smallest step (`thm-one-step-fine`).
+    """Return ``min{1/R_max, η α √(1-θ) slope R_min/((1+e)√n)}/√(2md)``, the largest σ of `thm-one-step-fine`.
 
-    >>> one_step_sigma(4, 2, n=1, theta=0.0, slope=1.0, R_min=1.0, R_max=1.0, alpha=100.0, eta=0.5)
+    >>> small_sigma(4, 2, n=1, theta=0.0, slope=1.0, R_min=1.0, R_max=1.0, alpha=100.0, eta=0.5)
     0.25
     """
     checks.whole(1, m=m, d=d)

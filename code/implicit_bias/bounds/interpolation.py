@@ -36,24 +36,24 @@ def _check(n: int, p: float = 1.0, delta: float = 0.5) -> None:
 
 
 def gaussian_dimension(n: int, p: float, delta: float) -> float:
-    """Return ``2 (pn + 19/4)² log(2n²/δ)``, a dimension for p-orthogonal Gaussian data (`thm-gaussian-orthogonal`).
+    """Return ``4 (pn + 13/4)² log(2n²/δ)``, a dimension for p-orthogonal Gaussian data (`thm-gaussian-orthogonal`).
     From this d on, n samples from N(0, I_d) are p-orthogonal with probability at least 1 - δ.
 
     >>> math.ceil(gaussian_dimension(10, 3.0, 0.1))
+    33614
+    """
+    _check(n, p, delta)
+    return float(4 * (p * n + 3.25) ** 2 * math.log(2 * n**2 / delta))
+
+
+def gaussian_dimension_sharp(n: int, p: float, delta: float) -> float:
+    """Return ``2 (pn + 19/4)² log(2n²/δ)``, which is enough as well (`thm-gaussian-sharp`).
+
+    >>> math.ceil(gaussian_dimension_sharp(10, 3.0, 0.1))
     18358
     """
     _check(n, p, delta)
     return float(2 * (p * n + 4.75) ** 2 * math.log(2 * n**2 / delta))
-
-
-def gaussian_dimension_simple(n: int, p: float, delta: float) -> float:
-    """Return ``(4p²n² + 91) log(2n²/δ)``, never less than `gaussian_dimension` (`thm-gaussian-orthogonal`).
-
-    >>> math.ceil(gaussian_dimension_simple(10, 3.0, 0.1))
-    28055
-    """
-    _check(n, p, delta)
-    return float((4 * (p * n) ** 2 + 91) * math.log(2 * n**2 / delta))
 
 
 def gaussian_threshold(n: int, p: float) -> float:

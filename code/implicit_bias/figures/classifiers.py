@@ -45,7 +45,7 @@ def gaussian_orthogonality() -> Figure:
     """Frequency with which Gaussian data are 3-orthogonal, against ``d/(p²n² log n)``.
 
     Bands are 95 % Clopper-Pearson intervals. Vertical marks above the curves: the dimension that
-    `thm-gaussian-orthogonal` asks for with ``δ = 0.05``.
+    `thm-gaussian-sharp` asks for with ``δ = 0.05``.
     """
     p, draws, rng = 3.0, 400, np.random.default_rng(0)
     scaled = np.concatenate([np.linspace(1, 6, 16), np.geomspace(6.5, 12, 6)])
@@ -56,7 +56,7 @@ def gaussian_orthogonality() -> Figure:
             hits = np.array([(p_orthogonality_of_gram(grams) >= p).sum() for grams in stacks])
             low, high = np.transpose([binomtest(count, draws).proportion_ci() for count in hits])
             band(axes, scaled, [low, hits / draws, high], k, label=f"$n={n}$", markevery=(k, 4))
-            enough = bounds.gaussian_dimension(n, p, 0.05) / unit
+            enough = bounds.gaussian_dimension_sharp(n, p, 0.05) / unit
             axes.plot([enough, enough], [1.03, 1.12], color=COLORS[k], clip_on=False)
             axes.plot([enough], [1.12], marker=curve(k)["marker"], color=COLORS[k], clip_on=False)
         axes.axvline(4, color="black", linewidth=1, linestyle=(0, (1, 1)))

@@ -26,7 +26,7 @@ def spectra() -> Figure:
     """
     n, m, d = 12, 150, 300
     X, y, W0, a = _draw(n, m, d, np.random.default_rng(0))
-    W0 = bounds.one_step_sigma(m, d, n, THETA, 0.25, 1.0, 1.0, 1.0, bounds.ONE_STEP_ETA) * W0
+    W0 = bounds.one_step_sigma(m, d, n, 1.0, 1.0, 1.0) * W0
     with figure() as (fig, (axes,)):
         for k, t in enumerate((0, 1, 100)):
             W = network.gradient_descent(X, y, W0, a, GAMMA, 1.0, t).W
@@ -71,7 +71,7 @@ def one_step() -> Figure:
                 after.append([rank.stable_rank(v * Z - network.loss_gradient(X, y, v * Z, a, GAMMA)) for v in sigmas])
             band(axes, sigmas, after, k, label=f"$m={m},\\ d={d}$", markevery=3)
             axes.axhline(float(np.median(before)), color=COLORS[k], linewidth=0.8, linestyle=":")
-            limit = bounds.one_step_sigma(m, d, n, THETA, 0.25, 1.0, 1.0, 1.0, 1 - 1e-9)
+            limit = bounds.small_sigma(m, d, n, THETA, 0.25, 1.0, 1.0, 1.0, 1 - 1e-9)
             x = np.geomspace(sigmas[0], 0.6 * limit, 80)
             bound = [bounds.one_step_rank_bound(gradient_rank, v / limit) for v in x]
             axes.plot(x, bound, color=COLORS[k], linewidth=2.2, alpha=0.6, label="" if k else "bound")

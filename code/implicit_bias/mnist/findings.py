@@ -10,8 +10,9 @@ import numpy as np
 
 from ..checks import Array
 from ..figures.runs import at, over_seeds, prediction, relative_rank, scales
+from .data import PIXELS
 from .recording import Recording
-from .tables import first_step
+from .tables import between, final, first_step
 
 
 def small(sweep: Recording, value: Callable[[Recording, float, int], Array], step: int | None = None) -> Array:
@@ -62,10 +63,33 @@ def rank_of_change(sweep: Recording, sigma: float, step: int) -> Array:
     return at(sweep, sigma, step, "rank_of_change")
 
 
+def transition(sweep: Recording) -> Array:
+    """Return, for each seed, the sigma whose noise is as large as what was learned: ``σ(√m + √d) = ‖W^{(T)}‖_2``.
+
+    ``W^{(T)}`` is that of the smallest scale.
+    """
+    learned = spectral_norm(sweep, scales(sweep)[0], sweep.configuration["steps"])
+    return np.asarray(learned / (np.sqrt(sweep.configuration["width"]) + np.sqrt(PIXELS)))
+
+
+def threshold(sweep: Recording) -> float:
+    """Return ``(md)^{1/4}/(√m + √d)``: a low-rank change below this share of the spectral norm of independent Gaussian
+    weights leaves their largest singular value where it is, as m and d grow in proportion (Benaych-Georges and
+    Nadakuditi 2012)."""
+    m = sweep.configuration["width"]
+    return float((m * PIXELS) ** 0.25 / (np.sqrt(m) + np.sqrt(PIXELS)))
+
+
 def spectral_change(sweep: Recording, sigma: float, step: int) -> Array:
     """Return ``‖W^{(t)} - W^{(0)}‖_2/‖W^{(0)}‖_2`` for each seed, ``t ≥ 1``."""
     norm_of_change = change(sweep, sigma, step) / np.sqrt(rank_of_change(sweep, sigma, step))
     return np.asarray(norm_of_change / spectral_norm(sweep, sigma, 0))
+
+
+def halving(sweep: Recording, sigma: float, until: int) -> Array:
+    """Return, for each seed, the first step up to ``until`` that has less than half the first stable rank."""
+    ranks = np.transpose([relative_rank(sweep, sigma, step) for step in range(until + 1)])
+    return np.array([np.flatnonzero(run < 0.5)[0] for run in ranks])
 
 
 def fastest_growth(sweep: Recording, sigma: float) -> Array:
@@ -82,3 +106,27 @@ def delay(sweep: Recording, sigma: float, smaller: float) -> Array:
     """Return, for each seed, how many steps later the loss is first below 2.2 from the smaller scale."""
     later, sooner = (first_step(sweep, scale, "loss", 2.2) for scale in (smaller, sigma))
     return np.asarray(later - sooner)
+
+
+def runs_table(sweep: Recording) -> str:
+    """Return the sweep at T as a Markdown table: a column for each sigma, the range over the seeds of each number."""
+    sigmas, last = scales(sweep), sweep.configuration["steps"]
+
+    def row(name: str, value: Callable[[float], Array], form: str) -> str:
+        return f"| {name} | " + " | ".join(between(value(sigma), form) for sigma in sigmas) + " |"
+
+    return "\n".join(
+        [
+            r"| $\sigma$ | " + " | ".join(f"${sigma:g}$" for sigma in sigmas) + " |",
+            "|:" + "-" * 24 + "|" + ("-" * 12 + ":|") * len(sigmas),
+            row("training error", lambda sigma: final(sweep, sigma, "train_error"), ".2%"),
+            row("test error", lambda sigma: final(sweep, sigma, "test_error"), ".2%"),
+            row("loss", lambda sigma: final(sweep, sigma, "loss"), ".2f"),
+            row("stable rank", lambda sigma: final(sweep, sigma, "stable_rank"), ".1f"),
+            row("over that at the start", lambda sigma: relative_rank(sweep, sigma, last), ".3f"),
+            row("predicted", lambda sigma: prediction(sweep, [sigma]), ".3f"),
+            row("learned part", lambda sigma: learned_part(sweep, sigma, last), ".1f"),
+            row("floor", lambda sigma: floor(sweep, sigma, last), ".2g"),
+            row("size of the change", lambda sigma: change(sweep, sigma, last), ".2f"),
+        ]
+    )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..figures.runs import at, over_seeds, relative_rank, scales
 from .recording import Recording
@@ -33,38 +34,16 @@ def step_size_table(searches: Mapping[float, Recording]) -> str:
     return "\n".join(lines).replace("%", " %")
 
 
-def runs_table(sweep: Recording) -> str:
-    """Return the sweep at T as a Markdown table: a row for each sigma."""
-    lines = [
-        "| σ | training error | test error | loss | stable rank | relative |",
-        "|---:|------------:|------------:|------------:|------------:|------------:|",
-    ]
-    for sigma in scales(sweep):
-        cells = [
-            spread(100 * final(sweep, sigma, "train_error"), ".2f"),
-            spread(100 * final(sweep, sigma, "test_error"), ".2f"),
-            spread(final(sweep, sigma, "loss"), ".3f"),
-            spread(final(sweep, sigma, "stable_rank"), ".1f"),
-            spread(relative_rank(sweep, sigma, sweep.configuration["steps"]), ".3f"),
-        ]
-        lines.append(f"| {sigma:g} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def spread(values: np.ndarray, form: str) -> str:
-    """Return the median and, in brackets, the smallest and the largest value; say how many are missing."""
+def between(values: ArrayLike, form: str) -> str:
+    """Return "smallest–largest", or the one value if both read the same; say how many are nan, of diverged runs."""
+    values = np.atleast_1d(np.asarray(values, dtype=float))
     kept = values[~np.isnan(values)]
     if not len(kept):
         return "diverged"
-    text = f"{np.median(kept):{form}} ({kept.min():{form}}–{kept.max():{form}})"
-    return text if len(kept) == len(values) else f"{text}, {len(values) - len(kept)} diverged"
-
-
-def between(values: np.ndarray, form: str) -> str:
-    """Return "smallest–largest" of the values that are not nan, or the one value if both read the same."""
-    low, high = (f"{value:{form}}" for value in (np.nanmin(values), np.nanmax(values)))
-    shown = low if low == high else f"{low.rstrip('%')}–{high}"
-    return shown.replace("%", "\u00a0%")
+    low, high = (f"{value:{form}}" for value in (kept.min(), kept.max()))
+    join = " to " if low.startswith("-") else "–"
+    shown = (low if low == high else f"{low.rstrip('%')}{join}{high}").replace("%", "\u00a0%").replace("-", "−")
+    return shown if len(kept) == len(values) else f"{shown}, {len(values) - len(kept)} diverged"
 
 
 def final(sweep: Recording, sigma: float, name: str) -> np.ndarray:

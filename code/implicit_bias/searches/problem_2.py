@@ -9,12 +9,12 @@ from .. import bounds, orthogonality
 from .registry import Array, Generator, Instance, search
 
 
-@search("thm-gaussian-orthogonal")
+@search("thm-gaussian-sharp")
 def gaussian_orthogonal(rng: Generator) -> float:
     """Compare the ``p`` that the theorem grants at ``(n, d, δ)`` with the δ-quantile of ``p(S)`` over draws."""
     found, delta = 0.0, 0.1
     for n, p in ((2, 1.0), (8, 3.0), (32, 30.0), (64, 100.0)):
-        d = math.ceil(bounds.gaussian_dimension(n, p, delta))
+        d = math.ceil(bounds.gaussian_dimension_sharp(n, p, delta))
         grams = orthogonality.gaussian_grams(n, d, 300, rng)
         found = max(found, float(p / np.quantile(orthogonality.p_orthogonality_of_gram(grams), delta)))
     return found

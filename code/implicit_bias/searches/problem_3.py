@@ -72,11 +72,11 @@ def one_step(rng: Generator) -> Instance:
 
 @search("thm-one-step", starts=60)
 def one_step_universal(rng: Generator) -> float:
-    """Draw data and weights with the σ that the corollary allows, where ``StableRank(W⁽¹⁾)`` might exceed 9."""
+    """Draw data and weights with the σ that the theorem allows, where ``StableRank(W⁽¹⁾)`` might exceed 10."""
     n, m = int(rng.integers(1, 20)), int(rng.integers(60, 100))
     d, alpha, gamma = n + int(rng.integers(0, 100)), 10 ** rng.uniform(-3, 3), 10 ** rng.uniform(-4, 0)
     X = rank.nearly_orthogonal_samples(n, d, 1 / 3, rng)
-    sigma = bounds.one_step_sigma(m, d, n, 1 / 3, max(gamma, 0.25), 1.0, 1.0, alpha, bounds.ONE_STEP_ETA)
+    sigma = bounds.one_step_sigma(m, d, n, 1.0, 1.0, alpha)
     a, W = network.output_weights(rng.choice([-1.0, 1.0], m)), sigma * rng.standard_normal((m, d))
     step = alpha * network.loss_gradient(X, rng.choice([-1.0, 1.0], n), W, a, gamma)
     return rank.stable_rank(W - step) / bounds.ONE_STEP_CONSTANT
