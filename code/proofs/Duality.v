@@ -12,8 +12,6 @@ Lemma cons0 n b0 (b : 'I_n -> R) : cons b0 b ord0 = b0. Proof. by rewrite /cons 
 Lemma cons_up n b0 (b : 'I_n -> R) j : cons b0 b (up j) = b j. Proof. by rewrite /cons liftK. Qed.
 Lemma ordP n (i : 'I_n.+1) : i = ord0 \/ exists j, i = up j.
 Proof. by case: (unliftP ord0 i) => [j|] ->; [right; exists j | left]. Qed.
-Lemma sum_first n (F : 'I_n.+1 -> R) : ∑_(i < n.+1) F i = F ord0 + ∑_(i < n) F (up i).
-Proof. exact: big_ord_recl. Qed.
 Lemma sum_cons n b0 (b : 'I_n -> R) F : ∑_(i < n.+1) F i * cons b0 b i = F ord0 * b0 + ∑_(i < n) F (up i) * b i.
 Proof. by rewrite sum_first cons0; congr (_ + _); apply: sum_ext => i; rewrite cons_up. Qed.
 
@@ -47,7 +45,7 @@ by rewrite e; field; lra.
 Qed.
 
 Lemma sum_pick n (i : 'I_n) r : ∑_(j < n) (if j == i then r else 0) = r.
-Proof. by rewrite (sum_one (i := i)) ?eqxx // => j /negbTE ->. Qed.
+Proof. by rewrite (@sum_one _ _ i) ?eqxx // => j /negbTE ->. Qed.
 
 (** ** The dual weights *)
 Definition gap d (v w : vec d) : vec d := fun k => 1 * v k + (-1) * w k.

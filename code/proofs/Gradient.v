@@ -59,10 +59,11 @@ End Kinks.
 
 Section Loss.
 Context {D : data} {N : network}.
-Lemma L_gradient (X : mat m d) : (forall i j, ⟨X j, x i⟩ <> 0) -> is_gradient Lhat X (grad_L X).
+Lemma L_gradient (X : mat m d) :
+  (forall i, exists delta, 0 < delta /\ forall E, normF E < delta -> f (madd X E) (x i) - f X (x i) = ⟪grad_f X (x i), E⟫) ->
+  is_gradient Lhat X (grad_L X).
 Proof.
-move=> h eps eps0; have n0 := the n_gt0.
-have [e [e0 he]] := near_all (fun i => f_local (h i)).
+move=> h eps eps0; have n0 := the n_gt0; have [e [e0 he]] := near_all h.
 (* second-order terms: loss_taylor, and the Lipschitz constants ‖x_i‖ *)
 pose B := the (/ n * ∑_(i < n) ⟨x i, x i⟩).
 have B0 : 0 <= B by apply: Rmult_le_pos; [pos | apply: sum_ge0 => i; apply: dot_ge0].
@@ -93,7 +94,7 @@ End Loss.
 Theorem eq_gradient (D : data) (N : network) (X : mat m d) :
   (forall z, (forall j, ⟨X j, z⟩ <> 0) -> is_gradient (fun Y => f Y z) X (grad_f X z)) /\
   ((forall i j, ⟨X j, x i⟩ <> 0) -> is_gradient Lhat X (grad_L X)).
-Proof. by split=> [z|]; [apply: f_gradient | apply: L_gradient]. Qed.
+Proof. by split=> [z | h]; [apply: f_gradient | apply: L_gradient => i; apply: f_local (h i)]. Qed.
 
 (** ** 1.1: n copies of one unit vector, and weights on both sides of the kink *)
 Section Copies.
@@ -146,7 +147,7 @@ have s0 : 0 < s by rewrite /s; pos.
 have es : 4 * s * K + 4 * s * beta * normF E + 4 * s = 1 - gamma by rewrite /s; field; lra.
 pose X t : mat (@m N) d := fun j k => t * e k.
 have smooth t : t <> 0 -> is_gradient Lhat (X t) (grad_L (X t)).
-  by move=> t0; apply: L_gradient => i j; rewrite X_dot.
+  by move=> t0; apply: L_gradient => i; apply: f_local => j; rewrite X_dot.
 exists (X s), (X (- s)); do 2![split; first by apply: smooth; lra].
 have grad t : grad_L (X t) = fun j k => - (g (phi t * A) * phi' t) * (a j * e k) by apply: X_grad.
 have -> : msub (X s) (X (- s)) = fun j k => (2 * s) * E j k by apply: mat_ext => j k; rewrite /msub /X /E; ring.
@@ -167,4 +168,35 @@ have [? ?] : - (s * K) <= q - / 2 <= s * K.
   by rewrite Rminus_0_r Rabs_mult Rabs_Ropp (Rabs_right (gamma * s)) -/K; have : 0 <= s * K by [pos]; nra.
 have := le_abs (Rle_refl (Rabs (q * gamma - p))) => -[? ?].
 by nra.
+Qed.
+
+(** ** For γ = 1 the network is linear in the weights *)
+(** Differs from the page: part 1 only, without its claim that 1/4 is the best constant. *)
+Theorem thm_smoothness (D : data) (N : network) (S : separable D) (X Y : mat m d) : gamma = 1 ->
+  is_gradient Lhat X (grad_L X) /\ normF (msub (grad_L X) (grad_L Y)) <= / 4 * normF (msub X Y).
+Proof.
+move=> g1; have n0 := the n_gt0; have gr := the phi'0_range.
+have slope t : phi' t = 1 by have := the (phi'_range t); lra.
+have same (X1 Y1 : mat (@m N) d) z : grad_f X1 z = grad_f Y1 z by apply: mat_ext => j k; rewrite /grad_f !slope.
+have linear (X1 : mat (@m N) d) i : margin X1 i = y i * ⟪grad_f X (x i), X1⟫.
+  by have [e _] := eq_two_facts X1 (x i); rewrite /margin -e (same X X1).
+split.
+  apply: L_gradient => i; exists 1; split=> [|E _]; first lra.
+  have [e1 _] := eq_two_facts (madd X E) (x i); have [e2 _] := eq_two_facts X (x i).
+  rewrite -e1 -e2 (same (madd X E) X) !(mdotC (grad_f X (x i))).
+  have -> : madd X E = fun j k => 1 * X j k + 1 * E j k by apply: mat_ext => j k; rewrite /madd; ring.
+  by rewrite mdot_lin; ring.
+set G := msub (grad_L X) (grad_L Y); have G0 := normF_ge0 G; have E0 := normF_ge0 (msub X Y).
+have sub A B (C : mat (@m N) d) : ⟪msub A B, C⟫ = ⟪A, C⟫ - ⟪B, C⟫.
+  have -> : msub A B = fun j k => 1 * A j k + (-1) * B j k by apply: mat_ext => j k; rewrite /msub; ring.
+  by rewrite mdot_lin; ring.
+suff : normF G ^ 2 <= / 4 * normF (msub X Y) * normF G by nra.
+have -> : normF G ^ 2 = - ⟪grad_L Y, G⟫ - - ⟪grad_L X, G⟫ by rewrite normF_sq {1}/G sub; ring.
+rewrite !mdot_grad_L -Rmult_minus_distr_l -sum_minus -[X in _ <= X](@mean_const n _ n_pos).
+apply: mean_le => [|i]; first exact: n_pos.
+rewrite (same Y X) -Rmult_minus_distr_r; set q := y i * _; apply: Rle_trans (Rle_abs _) _.
+rewrite Rabs_mult; apply: Rmult_le_compat; [exact: Rabs_pos | exact: Rabs_pos | | exact: slope_le].
+apply: Rle_trans (g_lip_abs _ _) _; rewrite !linear -Rmult_minus_distr_l.
+have -> : ⟪grad_f X (x i), Y⟫ - ⟪grad_f X (x i), X⟫ = - ⟪grad_f X (x i), msub X Y⟫ by rewrite !(mdotC (grad_f X (x i))) sub; ring.
+by have := the (slope_le X i (msub X Y)); rewrite -Ropp_mult_distr_r Rabs_Ropp; lra.
 Qed.

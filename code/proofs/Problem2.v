@@ -68,10 +68,10 @@ Qed.
 (* The couplings e_ij, and one row of the system. *)
 Definition e i j := y i * y j * ⟨x i, x j⟩ / norm (x j) ^ 2.
 Lemma row s b i : (forall j, b j = s j * norm (x j) ^ 2) ->
-  ∑_(j < n) K i j * s j = b i + \big[Rplus/0]_(j < n | j != i) (e i j * b j).
+  ∑_(j < n) K i j * s j = b i + ∑_(j < n) if j == i then 0 else e i j * b j.
 Proof.
-move=> hb; rewrite (sumD1 _ i); congr (_ + _); first by rewrite /K y_sq hb norm_sq; ring.
-by apply: eq_bigr => j _; have := x_pos j => ?; rewrite hb /K /e; field; lra.
+move=> hb; rewrite -(sum_pick i (b i)) -sum_plus; apply: sum_ext => j; have x0 := x_pos j.
+by case: eqP => [->|_]; rewrite ?hb /K /e ?y_sq ?norm_sq; [ring | field; rewrite -norm_sq; nra].
 Qed.
 Lemma e_le i j : i != j -> Rabs (e i j) <= mu.
 Proof.
@@ -80,18 +80,18 @@ rewrite /e /Rdiv Rabs_mult Rmult_assoc y_abs y_abs (Rabs_right (/ _)); last by a
 have s2 : R_min ^ 2 <= norm (x j) ^ 2 by apply: pow_incr; lra.
 apply: Rmult_le_compat (M_ge ij) _; [exact: Rabs_pos | pos | apply: inv_le => //; pos].
 Qed.
-Lemma coupling (P : pred 'I_n) i (b : 'I_n -> R) B : (forall j, P j -> j != i) -> (forall j, Rabs (b j) <= B) ->
-  Rabs (\big[Rplus/0]_(j | P j) (e i j * b j)) <= INR #|P| * (mu * B).
+Lemma coupling (S : pred 'I_n) i (b : 'I_n -> R) B : S i -> (forall j, Rabs (b j) <= B) ->
+  Rabs (∑_(j < n) if S j then 0 else e i j * b j) <= (∑_(j < n) if S j then 0 else 1) * (mu * B).
 Proof.
-move=> Pi hb; rewrite -sum1_card; elim/big_rec2: _ => [|j k u /Pi ne le]; first by rewrite Rabs_R0 Rmult_0_l; lra.
-rewrite S_INR; apply: Rle_trans (Rabs_triang _ _) _; rewrite Rabs_mult.
-have : Rabs (e i j) * Rabs (b j) <= mu * B; last lra.
-by apply: Rmult_le_compat; try exact: Rabs_pos; [apply: e_le; rewrite eq_sym | ].
+move=> Si hb; apply: Rle_trans (sum_abs _) _; rewrite -sum_mulr; apply: sum_le => j.
+case Sj : (S j); first by rewrite Rabs_R0; lra.
+rewrite Rmult_1_l Rabs_mult; apply: Rmult_le_compat; try exact: Rabs_pos; last exact: hb.
+by apply: e_le; apply/eqP => ij; rewrite -ij Si in Sj.
 Qed.
-Lemma others i : INR #|(fun j : 'I_n => j != i)| = n - 1.
+Lemma others i : ∑_(j < n) (if j == i then 0 else 1) = n - 1.
 Proof.
-rewrite (eq_card (B := predC1 i)) // cardC1 card_ord.
-by have h := S_INR (@n D).-1; rewrite (prednK (@n_pos D)) in h; lra.
+rewrite (sum_ext (Q := fun j => 1 - if j == i then 1 else 0)) => [|j]; last by case: eqP => _; ring.
+by rewrite sum_minus sum_const sum_pick; ring.
 Qed.
 (* The first part of the proof of lem-dual-weights. *)
 Lemma near_independent : (n - 1) * mu < 1 -> independent.
@@ -103,8 +103,8 @@ have z l : ∑_(j < n) K l j * s j = 0.
   by rewrite /dot sum_zero; [ring | move=> k; ring].
 have [k hk] := argmax (fun j => Rabs (b j)) n_pos.
 have r := row (s := s) (b := b) k (fun _ => erefl); rewrite z in r.
-have := coupling (P := fun j => j != k) (i := k) (fun j h => h) hk; rewrite others => le.
-have bS : \big[Rplus/0]_(j < n | j != k) (e k j * b j) = - b k by lra.
+have := coupling (S := fun j => j == k) (eqxx k) hk; rewrite others => le.
+have bS : ∑_(j < n) (if j == k then 0 else e k j * b j) = - b k by lra.
 rewrite bS Rabs_Ropp in le; have b0 := Rabs_pos (b k).
 have bk : Rabs (b k) = 0 by nra.
 have bi : b i = 0 by have := hk i; rewrite bk => /le_abs; lra.
@@ -134,8 +134,8 @@ pose b j := s j * norm (x j) ^ 2; have [k hk] := argmax (fun j => Rabs (b j - 1)
 apply: Rle_trans (hk i) _; set eta := Rabs (b k - 1); have eta0 : 0 <= eta := Rabs_pos _.
 have b1 j : Rabs (b j) <= 1 + eta by have := le_abs (hk j); rewrite -/eta => ?; apply: abs_le; lra.
 have r := @row D Z s b k (fun _ => erefl); rewrite h in r.
-have := @coupling D Z (fun j => j != k) k b _ (fun j h => h) b1; rewrite others.
-have -> : \big[Rplus/0]_(j < n | j != k) (e k j * b j) = - (b k - 1) by lra.
+have := @coupling D Z (fun j => j == k) k b _ (eqxx k) b1; rewrite others.
+have -> : ∑_(j < n) (if j == k then 0 else e k j * b j) = - (b k - 1) by lra.
 rewrite Rabs_Ropp -/eta => le1; apply: le_div; first lra.
 have : eta <= n * mu * (1 + eta) by nra.
 by nra.

@@ -4,11 +4,13 @@ Compiles the files in the order of their imports, refuses what would assume inst
 the theorems that carry a label of the book rest on. Exits with 1 if anything is amiss.
 """
 
+import os
 import re
 import shlex
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -66,21 +68,36 @@ def axioms(modules: list[str], theorems: list[str]) -> set[str]:
     return set(names)
 
 
+def compile_all(code: dict[str, str]) -> None:
+    """Compile the modules, each after those that it imports; `code` has them in a possible order."""
+    jobs: dict[str, Future[str]] = {}
+
+    def job(module: str) -> str:
+        for needed in re.findall(r"\bBook\.(\w+)", code[module]):
+            jobs[needed].result()
+        return rocq("coqc", *options(), f"{module}.v")
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for module in code:
+            jobs[module] = pool.submit(job, module)
+    for done in jobs.values():
+        done.result()
+
+
 def main() -> int:
     """Compile, search, ask; print what is wrong and one line at the end."""
     files = rocq("coqdep", *options()[:3], "-sort", *sorted(path.name for path in FOLDER.glob("*.v"))).split()
+    code = {Path(file).stem: without_comments((FOLDER / file).read_text(encoding="utf-8")) for file in files}
+    compile_all(code)
     theorems, failed = [], []
-    for file in files:
-        code = without_comments((FOLDER / file).read_text(encoding="utf-8"))
-        for match in FORBIDDEN.finditer(code):
-            failed.append(f"{file}:{code.count(chr(10), 0, match.start()) + 1}: {match[0]}")
-        rocq("coqc", *options(), file)
-        found = LABELLED.findall(code)
-        theorems += [f"{Path(file).stem}.{name}" for name in found]
-        print(f"{file}: {', '.join(found) or 'no theorem of the book'}")
-    modules = [Path(file).stem for file in files]
-    if axioms(modules, theorems) - ALLOWED:
-        failed += [f"{name} rests on {extra}" for name in theorems if (extra := axioms(modules, [name]) - ALLOWED)]
+    for module, text in code.items():
+        found = LABELLED.findall(text)
+        theorems += [f"{module}.{name}" for name in found]
+        print(f"{module}.v: {', '.join(found) or 'no theorem of the book'}")
+        for match in FORBIDDEN.finditer(text):
+            failed.append(f"{module}.v:{text.count(chr(10), 0, match.start()) + 1}: {match[0]}")
+    if axioms(list(code), theorems) - ALLOWED:
+        failed += [f"{name} rests on {extra}" for name in theorems if (extra := axioms(list(code), [name]) - ALLOWED)]
     print(*failed, f"{len(theorems)} theorems checked, {len(failed)} failed", sep="\n")
     return int(bool(failed) or not theorems)
 
