@@ -28,7 +28,7 @@ STATED = re.compile(
 
 class Checked(NamedTuple):
     """One checked theorem: its label in the book, the file and line of its statement, the statement as it stands
-    there, and how this differs from the page's, or ""."""
+    there, and how this differs from the page's, in Markdown, or ""."""
 
     label: str
     file: str
@@ -58,7 +58,7 @@ def checked(folder: Path = FOLDER) -> dict[str, Checked]:
         source = file.read_text(encoding="utf-8")
         for match in STATED.finditer(source):
             label, line = match["name"].replace("_", "-"), source.count("\n", 0, match.start("text")) + 1
-            differs = " ".join((match["differs"] or "").split())
+            differs = re.sub(r"([_^*<>~$|`\\])", r"\\\1", " ".join((match["differs"] or "").split()))
             found[label] = Checked(label, file.name, line, match["text"], differs)
     return found
 
