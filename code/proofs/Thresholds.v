@@ -115,3 +115,139 @@ have [|ind [s [h [mm [mn s0]]]]] := threshold Z (eq_leq (esym n2)) ltac:(rewrite
 split=> //; exists s, (weighted s); do 3 (split; [by [] || exact: uniq |]); apply: s0; rewrite N2; lra.
 Qed.
 
+(** The bound on the ratio of two weights, from lem-two-rows: e_kl and e_lk have one sign, and neither is smaller than 1/R^2 times the other. *)
+Lemma two_rows_ratio w m q u t : 0 <= m -> 0 < w - m -> w <= 1 -> 0 < q <= 1 ->
+  - m <= u <= m -> - m <= t <= m -> 0 <= u * t -> q * Rabs t <= Rabs u -> q * Rabs u <= Rabs t ->
+  (1 - u) * (w - m) <= (1 - m * q) * (w - t).
+Proof.
+move=> m0 wm w1 q1 um tm same ut tu.
+have qw : q * w <= 1 by apply: (Rle_trans _ (q * 1)); [apply: Rmult_le_compat_l; lra | lra].
+have mqw : 0 <= m * (1 - q * w) by apply: Rmult_le_pos; lra.
+case: (Rle_lt_dec 0 t) => t0.
+  have u0 : 0 <= u.
+    case: (Rle_lt_dec 0 u) => // neg; rewrite (Rabs_left u) // (Rabs_right t) in tu; last lra.
+    have : 0 < q * - u by apply: Rmult_lt_0_compat; lra.
+    by move=> qu; have : 0 < t * - u by [apply: Rmult_lt_0_compat; lra]; lra.
+  rewrite !Rabs_right in ut tu; try lra.
+  have : (1 - u) * (w - m) <= (1 - q * t) * (w - m) by apply: Rmult_le_compat_r; lra.
+  have : 0 <= (m - t) * (1 - q * w) by apply: Rmult_le_pos; lra.
+  by lra.
+have u0 : u <= 0 by nra.
+rewrite !Rabs_left1 in ut tu; try lra.
+pose f := - u; have fm : 0 <= f <= m by rewrite /f; lra.
+have h1 : (1 - m * q) * (w + q * f) <= (1 - m * q) * (w - t) by apply: Rmult_le_compat_l; [nra | rewrite /f; lra].
+have h2 : 0 <= m * (1 - q * w) - f * (w - q).
+  case: (Rle_lt_dec 0 (w - q)) => wq; last by have : 0 <= f * (q - w) by [apply: Rmult_le_pos; lra]; lra.
+  have : f * (w - q) <= m * (w - q) by apply: Rmult_le_compat_r; lra.
+  by have : 0 <= m * ((1 + q) * (1 - w)) by [apply: Rmult_le_pos => //; apply: Rmult_le_pos; lra]; lra.
+have h3 : 0 <= m * f * (1 - q * q) by apply: Rmult_le_pos; [apply: Rmult_le_pos; lra | nra].
+by have -> : u = - f by [rewrite /f; ring]; lra.
+Qed.
+
+Lemma e_ratio (D : data) (Z : nonzero D) k l : / ratio ^ 2 * Rabs (e l k) <= Rabs (e k l).
+Proof.
+have x1 := the (x_pos k); have x2 := the (x_pos l); have r1 := the ratio_ge1; have r0 := the R_min_pos.
+have le : norm (x l) ^ 2 <= ratio ^ 2 * norm (x k) ^ 2.
+  rewrite -Rpow_mult_distr; apply: pow_incr; split; first lra; apply: Rle_trans (R_max_ge l) _.
+  have -> : @R_max D = ratio * R_min by rewrite /ratio; field; lra.
+  by apply: Rmult_le_compat_l; [lra | exact: R_min_le].
+have a2 : 0 < norm (x k) ^ 2 by pos.
+have b2 : 0 < norm (x l) ^ 2 by pos.
+have c2 : 0 < ratio ^ 2 by pos.
+rewrite /e /Rdiv !(Rabs_mult _ (/ _)) !(Rabs_right (/ _)); try by apply: Rle_ge; pos.
+rewrite !Rmult_assoc !y_abs (dotC (x l)); have -> : / ratio ^ 2 * (Rabs ⟨x k, x l⟩ * / norm (x k) ^ 2)
+  = Rabs ⟨x k, x l⟩ * / (ratio ^ 2 * norm (x k) ^ 2) by field; lra.
+by apply: Rmult_le_compat_l; [exact: Rabs_pos | exact: inv_le].
+Qed.
+Lemma weights_ratio (D : data) (Z : nonzero D) s : (2 <= n)%N -> (2 * n - 3) * mu < 1 -> dual_weights s -> (forall i, s i > 0) ->
+  forall i j, s i / s j <= (ratio ^ 2 - mu) / (1 - (2 * n - 3) * mu).
+Proof.
+move=> n2 lt h s0 i j; have N2 : 2 <= n by apply: (le_INR 2); apply/leP.
+have m0 := the mu_ge0; have r1 := the ratio_ge1; have r2 : 0 < ratio ^ 2 by pos.
+have nu0 : 0 <= (@n D - 2) * @mu D by apply: Rmult_le_pos; lra.
+have small : (@n D - 1) * @mu D < 1 by lra.
+pose q := the (/ ratio ^ 2); pose w := the (1 - 2 * ((n - 2) * mu)); pose B := the ((1 - mu * q) / (w - mu)).
+have q1 : 0 < q <= 1 by split; [rewrite /q; pos | rewrite /q -Rinv_1; apply: inv_le; [lra | nra]].
+have wm : 0 < w - @mu D by rewrite /w; lra.
+have mq : @mu D * q <= @mu D * 1 by apply: Rmult_le_compat_l; lra.
+have B1 : 1 <= B by apply: le_div => //; rewrite /w; lra.
+pose b i := s i * norm (x i) ^ 2; have b0 t : 0 < b t by have := s0 t; have := the (x_pos t) => ? ?; rewrite /b; pos.
+have [k hk] := argmax b n_pos; have [l hl] := argmin b n_pos.
+have -> : (ratio ^ 2 - @mu D) / (1 - (2 * @n D - 3) * @mu D) = ratio ^ 2 * B by rewrite /B /q /w; field; split; rewrite /w in wm; nra.
+apply: (ratio_weights Z) => //; last lra.
+suff kl : b k <= B * b l.
+  apply: Rle_trans (hk i) _; apply: Rle_trans kl _; apply: Rmult_le_compat_l; [lra | exact: hl].
+case: (eqVneq l k) => [->|lk]; first by have := b0 k; nra.
+have hk' t : Rabs (b t) <= Rabs (b k) by rewrite !Rabs_right; [exact: hk | have := b0 k; lra | have := b0 t; lra].
+have [_ /(_ s k h hk') [_ /(_ l lk)]] := lem_two_rows Z n2 small; rewrite -/(b k) -/(b l) -/w => two.
+have kl' : k != l by rewrite eq_sym.
+have ekl := le_abs (the (e_le kl')); have elk := le_abs (the (e_le lk)).
+have same : 0 <= e k l * e l k.
+  rewrite /e (dotC (x l)); have x1 := the (x_pos k); have x2 := the (x_pos l); set c := ⟨x k, x l⟩.
+  have -> : y k * y l * c / norm (x l) ^ 2 * (y l * y k * c / norm (x k) ^ 2) = (y k * y l * c / norm (x l) / norm (x k)) ^ 2 by field; lra.
+  exact: pow2_ge_0.
+have w1 : w <= 1 by rewrite /w; lra.
+have ineq := two_rows_ratio m0 wm w1 q1 ekl elk same (e_ratio Z k l) (e_ratio Z l k).
+move: two ineq ekl elk; set u := e k l; set t := e l k => two ineq ekl elk.
+have wt : 0 < w - t by lra.
+rewrite /B; have -> : (1 - @mu D * q) / (w - @mu D) * b l = (1 - @mu D * q) * b l / (w - @mu D) by field; lra.
+apply: le_div => //; apply: (Rmult_le_reg_l (w - t)) => //.
+have := Rmult_le_compat_l _ _ _ (Rlt_le _ _ wm) two; have := Rmult_le_compat_r _ _ _ (Rlt_le _ _ (b0 l)) ineq; lra.
+Qed.
+
+Theorem thm_exact_ratio :
+  (forall (D : data) (Z : nonzero D) p, (2 <= n)%N -> p_orthogonal p -> p * ratio ^ 2 > 2 - 3 / n ->
+     exists s, unique max_margin (weighted s) /\ unique min_norm (weighted s) /\ (forall i, s i > 0) /\
+     forall i j, s i / s j <= (ratio ^ 2 - mu) / (1 - (2 * n - 3) * mu)) /\
+  (forall (n0 d0 : nat) r mu0, (2 <= n0 <= d0)%N -> r >= 1 -> 0 <= mu0 < 1 / (2 * n0 - 3) ->
+     exists (D : data) p, n = n0 /\ d = d0 /\ nonzero D /\ ratio = r /\ mu = mu0 /\
+     p_orthogonal p /\ p * ratio ^ 2 > 2 - 3 / n /\ exists s, unique max_margin (weighted s) /\
+     exists i j, s i / s j = (ratio ^ 2 - mu) / (1 - (2 * n - 3) * mu)).
+Proof.
+have uniq (d : nat) (P : vec d -> Prop) w : (forall u, P u <-> u = w) -> unique P w.
+  by move=> h; split=> [|u /h //]; apply/h.
+split.
+- move=> D Z p n2 po big; have N2 : 2 <= n by apply: (le_INR 2); apply/leP.
+  have m0 := the mu_ge0; have e3 : n * (2 - 3 / n) = 2 * n - 3 by field; lra.
+  have i1 : 3 / n <= 3 / 2 by apply: div_le; lra.
+  have big0 : p * ratio ^ 2 > / 3 by lra.
+  have [p0 le] := coherent (q := / 3) ltac:(lra) po big0.
+  have lt : (2 * @n D - 3) * @mu D < 1.
+    case: m0 => [m0|<-]; last lra.
+    apply: Rlt_le_trans le; have -> : n * mu * (p * ratio ^ 2) = n * (p * ratio ^ 2) * mu by ring.
+    by apply: Rmult_lt_compat_r => //; rewrite -e3; apply: Rmult_lt_compat_l; lra.
+  have small : (@n D - 1) * @mu D < 1 by have : 0 <= (@n D - 2) * @mu D by [apply: Rmult_le_pos; lra]; lra.
+  have [|ind [s [h [mm [mn s0]]]]] := threshold Z n2 small; first by lra.
+  have {}s0 := s0 lt; exists s; do 2 (split; first exact: uniq); split=> //.
+  exact: weights_ratio.
+move=> n0 d0 r mu0 /andP [n2 nd] r1 [m0 m1]; have N2 : 2 <= n0 by apply: (le_INR 2); apply/leP.
+have a0 : 0 < 2 * n0 - 3 by lra.
+have lt : (2 * n0 - 3) * mu0 < 1.
+  by have := Rmult_lt_compat_l _ _ _ a0 m1; have -> : (2 * n0 - 3) * (1 / (2 * n0 - 3)) = 1 by field; lra.
+have nu0 : 0 <= (n0 - 2) * mu0 by apply: Rmult_le_pos; lra.
+have mr : 0 <= mu0 /\ (n0 - 1) * mu0 < 1 by lra.
+have rE := ratio_sharp n2 nd r1 mr; have mE := mu_sharp n2 nd r1 mr.
+have Z := nonzero_sharp (n2 := n2) nd r1 mr; have dp := det_pos n2 r1 mr; have r2 : 0 < r ^ 2 by nra.
+have nE : INR (@n (sharp d0 r mu0 n2)) = n0 by [].
+pose mu1 := (mu0 + 1 / (2 * n0 - 3)) / 2; have mu1_0 : 0 < mu1 by have : 0 < 1 / (2 * n0 - 3) by [pos]; rewrite /mu1; lra.
+have Pr : 1 / (n0 * mu1) / r ^ 2 * r ^ 2 = 1 / (n0 * mu1) by field; lra.
+exists (sharp d0 r mu0 n2), (1 / (n0 * mu1) / r ^ 2); do 5 (split=> //); split.
+  rewrite coherence ?rE ?mE ?nE ?Pr; last by pos.
+  have -> : 1 / (1 / (n0 * mu1)) = n0 * mu1 by field; lra.
+  by apply: Rmult_le_compat_l; [lra | rewrite /mu1; lra].
+split.
+  rewrite rE Pr nE; apply: (Rmult_gt_reg_l n0); first lra.
+  have -> : n0 * (1 / (n0 * mu1)) = / mu1 by field; lra.
+  have -> : n0 * (2 - 3 / n0) = / (1 / (2 * n0 - 3)) by field; lra.
+  by apply: Rinv_lt_contravar; [apply: Rmult_lt_0_compat; pos | rewrite /mu1; lra].
+exists (sharp_s r mu0); have mur : mu0 / r ^ 2 < 1.
+  by apply: (Rmult_lt_reg_r (r ^ 2)) => //; have -> : mu0 / r ^ 2 * r ^ 2 = mu0 by [field; lra]; nra.
+split.
+  apply: uniq; apply: max_margin_weighted; first exact: dual_sharp.
+  have s1 : 0 < (1 - (2 * n0 - 3) * mu0) / (r ^ 2 * det n0 r mu0) by pos.
+  have s2 : 0 < (1 - mu0 / r ^ 2) / det n0 r mu0 by pos.
+  by move=> i; rewrite /sharp_s; case: ifP => _; apply: Rlt_le; [exact: s1 | exact: s2].
+exists (Ordinal n2), (Ordinal (ltnW n2)); rewrite rE mE.
+change ((1 - mu0 / r ^ 2) / det n0 r mu0 / ((1 - (2 * n0 - 3) * mu0) / (r ^ 2 * det n0 r mu0)) = (r ^ 2 - mu0) / (1 - (2 * n0 - 3) * mu0)).
+by field; repeat split; lra.
+Qed.
