@@ -58,7 +58,8 @@ def checked(folder: Path = FOLDER) -> dict[str, Checked]:
         source = file.read_text(encoding="utf-8")
         for match in STATED.finditer(source):
             label, line = match["name"].replace("_", "-"), source.count("\n", 0, match.start("text")) + 1
-            differs = re.sub(r"([_^*<>~$|`\\])", r"\\\1", " ".join((match["differs"] or "").split()))
+            words = " ".join((match["differs"] or "").split()).replace("∑", "Σ")
+            differs = re.sub(r"([_^*<>~$|`\\])", r"\\\1", words)
             found[label] = Checked(label, file.name, line, match["text"], differs)
     return found
 
@@ -89,8 +90,9 @@ def on_pages(code: str, anchors: dict[int, str] | None = None) -> str:
 
 
 def in_print(code: str) -> str:
-    """Return a block in plain letters for the PDF, in Markdown."""
-    return f"```{{=latex}}\n\\begin{{rocq}}\n{code.strip()}\n\\end{{rocq}}\n```"
+    """Return a block in plain letters for the PDF, in Markdown; LaTeX keeps the sign ∑ for formulas."""
+    code = code.strip().replace("∑", "Σ")
+    return f"```{{=latex}}\n\\begin{{rocq}}\n{code}\n\\end{{rocq}}\n```"
 
 
 def foot(theorem: Checked) -> str:
