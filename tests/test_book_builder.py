@@ -130,6 +130,7 @@ def test_labels_have_their_numbers_without_the_code(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("See ?@thm-none", "left as it was typed: ?@thm-none"), (r"See \(x\)", r"left as it was typed: \(x\)"),
+        (r"5\xa0%", r"left as it was typed: \xa0"),
         ('<a href="#lem-b">b</a>', "a broken link: #lem-b"), ('<a href="b.html">b</a>', "a broken link: b.html"),
         ('<script src="//a.org/x.js"></script>', "a request to another site: //a.org/x.js"),
         ('<img src="a.html">', "a figure without a description: a.html"),
