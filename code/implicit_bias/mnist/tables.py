@@ -27,9 +27,10 @@ def step_size_table(searches: Mapping[float, Recording]) -> str:
             first = "never" if run["first_step_below"] is None else run["first_step_below"]
             if run["diverged_at"] is not None:
                 first = f"diverged at {run['diverged_at']}"
+            digits, _, power = f"{run['largest_rise']:.2g}".partition("e")
+            rise = rf"${digits}\cdot10^{{{int(power)}}}$" if power else digits
             lines.append(
-                f"| {sigma:g} | {run['alpha']:g} | {first} | {run['minimum_error']:.3%} "
-                f"| {run['loss_rises']} | {run['largest_rise']:.2g} |"
+                f"| {sigma:g} | {run['alpha']:g} | {first} | {run['minimum_error']:.3%} | {run['loss_rises']} | {rise} |"
             )
     return "\n".join(lines).replace("%", " %")
 
