@@ -32,7 +32,7 @@ QUARTO = os.environ.get("QUARTO") or shutil.which("quarto")
 NUMBERS = {
     "sec-text": "1", "sec-a": "1.1", "sec-deep": "1.1.1", "sec-deeper": "1.1.2", "sec-b": "1.2", "sec-anew": "1.2.1",
     "thm-title": "1.1", "lem-a": "1.1", "eq-one": "1.1", "tbl-inside": "1.1", "fig-curve": "2.1", "fig-panels": "2.2",
-    "tbl-made": "2.1",     "sec-appendix": "A", "def-last": "A.1", "sec-in": "A.1",
+    "tbl-made": "2.1", "sec-appendix": "A", "def-last": "A.1", "sec-in": "A.1",
 }  # fmt: skip
 
 
@@ -131,6 +131,7 @@ def test_labels_have_their_numbers_without_the_code(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("See ?@thm-none", "left as it was typed: ?@thm-none"), (r"See \(x\)", r"left as it was typed: \(x\)"),
+        (r"5\xa0%", r"left as it was typed: \xa0"),
         ('<a href="#lem-b">b</a>', "a broken link: #lem-b"), ('<a href="b.html">b</a>', "a broken link: b.html"),
         ('<script src="//a.org/x.js"></script>', "a request to another site: //a.org/x.js"),
         ('<img src="a.html">', "a figure without a description: a.html"),
