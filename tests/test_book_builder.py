@@ -31,8 +31,8 @@ TEX = shutil.which("xelatex") and shutil.which("pdftotext")
 QUARTO = os.environ.get("QUARTO") or shutil.which("quarto")
 NUMBERS = {
     "sec-text": "1", "sec-a": "1.1", "sec-deep": "1.1.1", "sec-deeper": "1.1.2", "sec-b": "1.2", "sec-anew": "1.2.1",
-    "thm-title": "1.1", "lem-a": "1.1", "eq-one": "1.1", "tbl-inside": "1.1", "fig-curve": "2.1", "tbl-made": "2.1",
-    "sec-appendix": "A", "def-last": "A.1", "sec-in": "A.1",
+    "thm-title": "1.1", "lem-a": "1.1", "eq-one": "1.1", "tbl-inside": "1.1", "fig-curve": "2.1", "fig-panels": "2.2",
+    "tbl-made": "2.1",     "sec-appendix": "A", "def-last": "A.1", "sec-in": "A.1",
 }  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def test_pages_show_each_construct(small: Path) -> None:
     for name, expected in [
         ("text", r"Theorem 1.1 (Of {x}\{ x \}) Thm body, see 1.1, Lemma 1.1, Section 1.1.1, Equation 1.1 and"),
         ("text", "Proof. It holds, by Doe (2020)."), ("text", "Raw {python}"), ("text", "On this page 1.1 One"),
-        ("text", "Made in book."),
+        ("text", "Made in book."), ("text", "Proof (of Lemma 1.1). It follows."),
         ("code", "Figure 2.1: Theorem 1.1. A curve of"), ("code", "Table 2.1: Made of"), ("code", "in the root: True"),
         ("code", "Inline 0.333, u_n*x, as `{python} typed`."), ("appendix", "Appendix A — More"),
         ("index", "A small book First Author, 2026-11-23"),
@@ -94,8 +94,12 @@ def test_pages_show_each_construct(small: Path) -> None:
     links = ["text.html#thm-title", "code.html#fig-curve", "code.html#tbl-made", "text.html#sec-b"]
     assert [a["href"] for a in soups["index"].select("main section a")] == [f"report/{link}" for link in links]
     assert soups["index"].select_one(".sidebar .part").text == "The first part"
-    assert soups["code"].img["alt"] == 'It rises [from 0] to "2".'
-    assert len(soups["code"].select("details.code-fold")) == 2
+    assert [img["alt"] for img in soups["code"].select("img")] == [
+        'It rises [from 0] to "2".', "The first.", "The second."
+    ]  # fmt: skip
+    captions = [caption.get_text() for caption in soups["code"].select("#fig-panels figcaption")]
+    assert captions == ["(a) Of xx", "(b) See Theorem\u00a01.1", "Figure\u00a02.2: Panels, see Lemma\u00a01.1."]
+    assert len(soups["code"].select("details.code-fold")) == 3
     assert soups["text"].select_one("link[href='../report/more.css']") and (small / "_book/report/more.css").is_file()
     assert shown_numbers(small / "_book") == NUMBERS
     os.umask(umask := os.umask(0))
@@ -109,10 +113,12 @@ def test_the_pdf_shows_each_construct_and_the_book_passes_every_check(small: Pat
     text = " ".join(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
     for expected in [
         "Theorem 1.1 (Of {𝑥}). Thm body, see 1.1, Lemma 1.1, Section 1.1.1, Equation 1.1 and Appendix A.",
-        "Proof. It holds, by Doe (2020).", "Figure 2.1: Theorem 1.1. A curve", "Table 2.1: Made", "Folded.",
+        "Proof. It holds, by Doe (2020).", "Figure 2.1: Theorem 1.1. A curve", "(a) Of",
+        "(b) See Theorem 1.1", "Table 2.1: Made", "Folded.",
         "in the root: True", "Definition A.1. Last.", "Doe, Jane. 2020.", "Part I The first part",
     ]:  # fmt: skip
         assert expected in text, text
+    assert "print(" not in text  # the code: `echo: false`
     assert list(check.check(small, small / "_book")) == []
     assert list(check.pdf_problems(small / "_book/small.pdf", 5, {"thm-none": "7.1"})) == ["no thm-none, 7.1"]
 
@@ -147,7 +153,7 @@ def test_what_is_wrong_with_the_text_is_said_all_at_once(tmp_path: Path) -> None
         "| a |\n|---|\n| b |\n\n: No label": "a caption needs a label {#tbl-…}", "# B": "a second # heading: “B”",
         "\\newpage": "LaTeX outside a formula", "[a](none.qmd)": "a link to none.qmd, which is no chapter",
         "[@thm-a, end]": "words after @thm-a", "[@thm-a; @doe2020]": "references and citations in the same brackets",
-        "::: {.proof}\n## Title\na\n:::": "a proof with a title", "A. {#eq-b}": "{#eq-b} is left as it was typed: “A.",
+        "A. {#eq-b}": "{#eq-b} is left as it was typed: “A.",
         "Last.\n\n:::": "::: is left as it was typed", "@sec-c\n\n## C {- #sec-c}": "the section has no number: @sec-c",
     }  # fmt: skip
     with pytest.raises(BookError) as error:
@@ -161,7 +167,8 @@ def test_what_is_wrong_with_the_text_is_said_all_at_once(tmp_path: Path) -> None
     [
         ("```{python}\n#| fig-align: left\n1\n```\n", "the code “1”: fig-align is not supported"),
         ("```{python}\n#| fig-cap: 'a\n1\n```\n", "the code “1”: while scanning"),
-        ("```{python}\n#| fig-cap: a\n1\n```\n", "the code “1”: 1 figures or tables with a caption, for the label “”"),
+        ("```{python}\n#| fig-cap: a\n1\n```\n", "the code “1”: 1 images, 1 captions of them, 0 fig-alt"),
+        ("```{python}\n#| tbl-cap: a\n1\n```\n", "1 figures or tables with a caption, for the label “”"),
         ("```{python}\n#| label: fig-b\n1\n```\n", "the chunk fig-b: 0 figures"),
         ("```{r}\n1\n```\n", "the code “1” is indented, or of a kind that is not supported"),
         ("- a\n\n  ```{python}\n  1\n  ```\n", "the code “1” is indented"), ("`{r} 1`\n", "“1” is indented, or"),

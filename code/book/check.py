@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import printed
 from bs4 import BeautifulSoup
 from project import BookError, page_of, read_book
 
 KINDS = "thm Theorem lem Lemma prp Proposition cor Corollary def Definition exm Example rem Remark fig Figure tbl Table"
 WORDS = dict(zip(KINDS.split()[::2], KINDS.split()[1::2], strict=True))
-LABEL = re.compile(rf"^(?!.*-caption-[0-9a-f-]{{36}}$)(?:{'|'.join(WORDS)}|eq|sec)-[\w-]+$")
+LABEL = re.compile(rf"^(?!.*-caption-[0-9a-f-]{{36}}$|fig-.*-\d$)(?:{'|'.join(WORDS)}|eq|sec)-[\w-]+$")
 REMOTE_STYLE = re.compile(r"(?:url\(\s*['\"]?|@import\s+['\"])((?:https?:)?//[^'\")]+)")
 
 
@@ -91,6 +92,7 @@ def check(root: Path, folder: Path) -> Iterator[str]:
         for url in REMOTE_STYLE.findall(file.read_text(encoding="utf-8", errors="replace")):
             yield f"{file}: a request to another site: {url}"
     yield from (f"{book.pdf}: {it}" for it in pdf_problems(folder / book.pdf, len(book.files), numbers))
+    yield from (f"{book.pdf}: {it}" for it in printed.problems(folder / book.pdf))
     print(f"checked {len(pages)} pages and {len(numbers)} labels")
 
 

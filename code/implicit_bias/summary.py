@@ -48,7 +48,7 @@ def summary_table() -> str:
     """Return the table in Markdown."""
     lines = [
         "| part | answer | sharper | computed by | equality |",
-        "|:" + "|:".join("-" * k for k in (4, 39, 18, 30)) + "|-------:|",
+        "|:" + "|:".join("-" * k for k in (4, 36, 18, 31)) + "|--------:|",
     ]
     for row in ANSWERS:
         sharper = "attained" if row.sharper == "-" else f"@{row.sharper}"
