@@ -170,8 +170,16 @@ local function captioned(block)
     return
   end
   local head = Inlines { Str(WORDS[kind] .. "\u{a0}" .. enumerate(label) .. ":"), Space() }
-  if not latex then block.caption.long = { Plain(head .. (text[1] and text[1].content or {})) } end
-  return block
+  if latex then return block end
+  local caption = Plain(head .. (text[1] and text[1].content or {}))
+  if kind == "fig" then
+    block.caption.long = { caption }
+    return block
+  end
+  -- outside the table, which may scroll
+  block.caption.long, block.identifier = {}, ""
+  local start = rawblock('<figure class="table" id="' .. label .. '"><figcaption>')
+  return { start, caption, rawblock("</figcaption>"), block, rawblock("</figure>") }
 end
 
 -- A displayed formula with a label comes as a span.
@@ -180,7 +188,7 @@ local function equation(span)
   if kind_of(label) ~= "eq" then return end
   local number = enumerate(label)
   if latex then return raw("\\begin{equation}\\label{" .. label .. "}" .. math.text .. "\\end{equation}") end
-  span.content = { pandoc.Math("DisplayMath", math.text .. " \\qquad(" .. number .. ")") }
+  span.content = { pandoc.Math("DisplayMath", math.text .. "\\tag{" .. number .. "}") }
   return span
 end
 

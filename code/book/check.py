@@ -30,7 +30,10 @@ def label_numbers(page: BeautifulSoup) -> dict[str, str]:
         label, text = str(place["id"]), str(place.get("data-number", place.get_text()))
         kind = label.split("-")[0]
         shown = rf"\b{WORDS.get(kind)}\s+((?:[A-Z]|\d+)\.\d+|\d+)"
-        pattern = {"eq": r"\(([^()]*)\)\s*$", "sec": r"^\s*(?:Appendix\s+)?([A-Z\d][.\d]*)(?=\s|$)"}.get(kind, shown)
+        pattern = {
+            "eq": r"(?:\\tag\{|\()([^(){}]*)[)}][\\\]\s]*$",
+            "sec": r"^\s*(?:Appendix\s+)?([A-Z\d][.\d]*)(?=\s|$)",
+        }.get(kind, shown)
         found = re.search(pattern, text)
         numbers[label] = found[1] if found else ""
     return numbers

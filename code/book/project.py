@@ -12,14 +12,14 @@ from typing import Any
 
 import pypandoc  # type: ignore[import-untyped] # it has no types
 import yaml
-from mathfont import write_font
+from finish import finish
 from search import write_index
 
 HERE = Path(__file__).parent
 OPTIONS = [
     "--from=markdown-native_divs-native_spans-yaml_metadata_block",  # raw HTML stays as it is
     f"--lua-filter={HERE / 'book.lua'}",
-    *["--citeproc", "--fail-if-warnings", "--standalone", "--wrap=preserve", "--number-sections", "--mathml"],
+    *["--citeproc", "--fail-if-warnings", "--standalone", "--wrap=preserve", "--number-sections", "--mathjax"],
 ]
 LATEX = {"documentclass": "scrreprt", "classoption": ["DIV=11", "numbers=noendperiod"], "colorlinks": True}
 ADDRESS = re.compile(r'\s(?:href|src)="(?=[^"#:/][^"#:]*["#])')  # of a file of the book
@@ -89,7 +89,7 @@ def read_yaml(known: str, text: str, where: str) -> dict[str, Any]:
 def read_book(root: Path) -> Book:
     """Read ``root/_quarto.yml``."""
     name, files, parts = "_quarto.yml", [], {}
-    groups = read_yaml("project book execute format bibliography link-citations", read_text(root, name), name)
+    groups = read_yaml("project book execute format filters bibliography link-citations", read_text(root, name), name)
     for group, known in KNOWN.items():
         groups[group] = only(known, groups.get(group), f"{name}: {group}")
     for group, found in groups["format"].items():
@@ -123,14 +123,11 @@ def write(book: Book, sources: Path, to: str, *options: str) -> None:
     if group == "html":
         metadata["booktitle"] = metadata.pop("title")  # each page has its own
     (sources / "metadata.json").write_text(json.dumps(metadata, default=str), encoding="utf-8")
-    filters = as_list(metadata.get("filters"))
-    first, added = (
-        [f"--lua-filter={book.root / one['path']}" for one in filters if (one["at"] == "pre-ast") is early]
-        for early in (True, False)
-    )
+    filters = [f"--lua-filter={book.root / one['path']}" for one in as_list(metadata.get("filters"))]
+    added = []
     for option in ("include-in-header", "include-before-body"):
         added += [f"--{option}={book.root / name}" for name in as_list(metadata.get(option))]
-    command = [pypandoc.get_pandoc_path(), *first, *OPTIONS, "--metadata-file=metadata.json", f"--to={to}"]
+    command = [pypandoc.get_pandoc_path(), *filters, *OPTIONS, "--metadata-file=metadata.json", f"--to={to}"]
     command += [f"--resource-path=.:{book.root}", *options, *added, *book.files]
     environment = os.environ | {"QUARTO_PROJECT_DIR": str(book.root)}
     done = subprocess.run(command, cwd=sources, env=environment, capture_output=True)
@@ -163,7 +160,7 @@ def write_html(book: Book, sources: Path, output: Path) -> None:
         (output / name).unlink()
         (output / page).parent.mkdir(parents=True, exist_ok=True)
         (output / page).write_text(text, encoding="utf-8")
-    write_font(output)
+    finish(output)
     write_index(output, pages.values())
     for name in ("book.css", "book.js"):
         shutil.copy(HERE / name, output / "site_libs")
