@@ -32,7 +32,7 @@ QUARTO = os.environ.get("QUARTO") or shutil.which("quarto")
 NUMBERS = {
     "sec-text": "1", "sec-a": "1.1", "sec-deep": "1.1.1", "sec-deeper": "1.1.2", "sec-b": "1.2", "sec-anew": "1.2.1",
     "thm-title": "1.1", "lem-a": "1.1", "eq-one": "1.1", "tbl-inside": "1.1", "fig-curve": "2.1", "fig-panels": "2.2",
-    "tbl-made": "2.1",     "sec-appendix": "A", "def-last": "A.1", "sec-in": "A.1",
+    "tbl-made": "2.1", "sec-appendix": "A", "def-last": "A.1", "sec-in": "A.1",
 }  # fmt: skip
 
 

@@ -139,7 +139,7 @@ def two_losses() -> list[Figure]:
     figures: list[Figure] = []
     for X, y in (nearly_orthogonal, plane_example()):
         alpha = len(y) / float(np.linalg.norm(X, 2)) ** 2
-        with figure(width=HALF) as (fig, axes):
+        with figure(2.2, HALF) as (fig, axes):
             for text, factor, color in (("logistic", 4, MEASURED), ("squared", 1, OTHER)):
                 angles = np.degrees(descent_angles(X, y, factor * alpha, times, text == "logistic"))
                 axes.semilogx(times, np.maximum(angles, 1e-16), color=color)

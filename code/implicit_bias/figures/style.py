@@ -27,7 +27,7 @@ COLORS = ("#2878B8", MEASURED, "#06365C", OTHER, "#8F3F7F", "#001A33", "#7A5C00"
 """Of the curves of a family: three blues; green and purple for what behaves differently; two more."""
 LINE_STYLES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (1, 2)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-WIDTH, HALF = 3.65, 3.05
+WIDTH, HALF = 3.55, 3.0
 
 _RC: dict[Any, Any] = {
     "font.family": "STIXGeneral",
