@@ -1,4 +1,4 @@
--- What both builders do before anything else: the feet of the statements, and what stands on the pages alone.
+-- What both builders do before anything else: the feet of the statements, and what differs between pages and paper.
 --
 -- At the foot of a statement stands the Markdown that code/implicit_bias/api.py wrote for its label, and on the pages a
 -- link to the statement itself. The page of the functions is not printed, and what would link to it is plain text.
@@ -19,6 +19,11 @@ return { {
   traverse = "topdown",
   Div = function(div)
     if div.classes:includes("html-only") then return paper and {} or div.content end
+    if div.classes:includes("ragged") then
+      if not paper then return div.content end
+      local start, stop = pandoc.RawBlock("latex", "\\begin{flushleft}"), pandoc.RawBlock("latex", "\\end{flushleft}")
+      return pandoc.Blocks { start } .. div.content .. { stop }
+    end
     if STATEMENT[div.identifier:match("^(%l+)%-")] then return statement(div) end
   end,
   Link = function(link)

@@ -203,7 +203,7 @@ def test_a_warning_of_pandocs_is_an_error_with_the_words_at_its_place(tmp_path: 
     ("text", "expected"),
     [
         ("project: [1]", "project: not made of"), ("[1]", "not made of"), ("book: [", "_quarto.yml: while parsing"),
-        ("filters: [a]", "filters is not"), ("book: {title: A}", "is index.qmd"), ("title: \xff", "not UTF-8"),
+        ("shortcodes: [a]", "shortcodes is not"), ("book: {title: A}", "is index.qmd"), ("title: \xff", "not UTF-8"),
         ("format: {html: [1]}", "html: not made of"),
     ],
 )  # fmt: skip

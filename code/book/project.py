@@ -89,7 +89,7 @@ def read_yaml(known: str, text: str, where: str) -> dict[str, Any]:
 def read_book(root: Path) -> Book:
     """Read ``root/_quarto.yml``."""
     name, files, parts = "_quarto.yml", [], {}
-    groups = read_yaml("project book execute format bibliography link-citations", read_text(root, name), name)
+    groups = read_yaml("project book execute format filters bibliography link-citations", read_text(root, name), name)
     for group, known in KNOWN.items():
         groups[group] = only(known, groups.get(group), f"{name}: {group}")
     for group, found in groups["format"].items():
@@ -123,11 +123,11 @@ def write(book: Book, sources: Path, to: str, *options: str) -> None:
     if group == "html":
         metadata["booktitle"] = metadata.pop("title")  # each page has its own
     (sources / "metadata.json").write_text(json.dumps(metadata, default=str), encoding="utf-8")
-    first = [f"--lua-filter={book.root / one['path']}" for one in as_list(metadata.get("filters"))]
+    filters = [f"--lua-filter={book.root / one['path']}" for one in as_list(metadata.get("filters"))]
     added = []
     for option in ("include-in-header", "include-before-body"):
         added += [f"--{option}={book.root / name}" for name in as_list(metadata.get(option))]
-    command = [pypandoc.get_pandoc_path(), *first, *OPTIONS, "--metadata-file=metadata.json", f"--to={to}"]
+    command = [pypandoc.get_pandoc_path(), *filters, *OPTIONS, "--metadata-file=metadata.json", f"--to={to}"]
     command += [f"--resource-path=.:{book.root}", *options, *added, *book.files]
     environment = os.environ | {"QUARTO_PROJECT_DIR": str(book.root)}
     done = subprocess.run(command, cwd=sources, env=environment, capture_output=True)

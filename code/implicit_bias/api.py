@@ -127,7 +127,7 @@ def page() -> str:
         ]
         index.append(f"- `{name(module)}`: {', '.join(found)}")
     sections = (block for module in modules() for block in section(module))
-    return "\n\n".join(["\n".join(index), "::: {.html-only}", *sections, ":::"])
+    return "\n\n".join(["::: {.ragged}\n" + "\n".join(index) + "\n:::", "::: {.html-only}", *sections, ":::"])
 
 
 def feet() -> dict[str, dict[str, str]]:
