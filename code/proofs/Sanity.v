@@ -95,7 +95,7 @@ have s4 : sqrt (2 * 1%N * 2%N) = 2 by apply: sqrt_lem_1; rewrite /=; lra.
 have s2 : 0 < sqrt 2%N <= 2 by split; [apply: sqrt_lt_R0; rewrite /=; lra | apply: sq_le; [lra | rewrite pow2_sqrt /=; lra]].
 have mn : / 624 <= Rmin (1 / (20 * 1)) (1 * 1 / (312 * sqrt 2%N)).
   by apply: Rmin_glb; [lra | apply: le_div; lra].
-apply: (@thm_one_step two Z neuron 3 1 sg); rewrite ?rM ?rm; try lra.
+apply (@thm_one_step two Z neuron 3 1 sg); rewrite ?rM ?rm; try lra.
 - by rewrite /p_orthogonal (@M_sharp 2 2 1 0 isT isT r1 mr) rm; lra.
 - by rewrite -/sg; split; [rewrite /sg s4; lra | right].
 - rewrite /sg; change (sqrt (2 * @m neuron * @d two)) with (sqrt (2 * 1%N * 2%N)); rewrite s4.
