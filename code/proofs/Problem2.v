@@ -172,7 +172,7 @@ by have : 0 <= B * s j by [pos]; nra.
 Qed.
 
 Theorem thm_near_uniform (D : data) (Z : nonzero D) p : p_orthogonal p -> p * ratio ^ 2 > 2 ->
-  exists s, (forall w, max_margin w <-> w = weighted s) /\ (forall i, s i > 0) /\
+  exists s, dual_weights s /\ (forall w, max_margin w <-> w = weighted s) /\ (forall i, s i > 0) /\
     (forall i j, s i / s j <= ratio ^ 2 * (1 + 2 / (p * ratio ^ 2 - 2))) /\
     (p >= 3 -> forall i j, s i / s j <= ratio ^ 2 * (1 + 6 / (p * ratio ^ 2))).
 Proof.
@@ -188,7 +188,7 @@ have main i j : s i / s j <= ratio ^ 2 * (1 + 2 / (P - 2)).
   apply: (Rle_trans _ (P / (P - 1))); first lra.
   have -> : P / (P - 1) = P / (P - 2) * ((P - 2) / (P - 1)) by field; lra.
   by apply: Rmult_le_compat_l; [pos | lra].
-exists s; split=> //; split=> //; split=> // p3 i j; apply: Rle_trans (main i j) _.
+exists s; do 3 split=> //; split=> // p3 i j; apply: Rle_trans (main i j) _.
 apply: Rmult_le_compat_l; first exact: pow2_ge_0.
 have P3 : P >= 3 by rewrite /P; have := @ratio_ge1 D Z; nra.
 suff : 2 / (P - 2) <= 6 / P by lra.
