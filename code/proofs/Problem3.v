@@ -57,13 +57,11 @@ have := the (proj1 (coherence p0) po); rewrite (M_mu (D := D)) -/theta => h.
 by have : 0 <= R_min ^ 2 by [exact: pow2_ge_0]; nra.
 Qed.
 
-(** ** Matrices with the rows a_j ∑_i y_i C_ji x_i, such as the gradient *)
+(** ** The matrices of [rows], such as the gradient *)
 Section Rows.
 Context {D : data} {Z : nonzero D} {N : network}.
 (* the mean slope of the neurons at x_i *)
 Definition slope (W : mat m d) i := / m * ∑_(j < m) phi' ⟨W j, x i⟩.
-Definition rows (C : 'I_m -> 'I_n -> R) : mat m d := fun j k => a j * weighted (C j) k.
-Definition avg (C : 'I_m -> 'I_n -> R) i := / m * ∑_(j < m) C j i.
 Lemma rows_F C : normF (rows C) ^ 2 = / m * ∑_(j < m) norm (weighted (C j)) ^ 2.
 Proof.
 rewrite normF_sq /mdot -sum_mull; apply: sum_ext => j.
