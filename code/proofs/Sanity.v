@@ -11,19 +11,19 @@ move=> g1; rewrite (dot_sum (fun j k => a j * W j k)); apply: sum_ext => j.
 by rewrite dot_scal /phi g1 Rmult_1_l Rmax_left //; right.
 Qed.
 
-Definition diag u t : mat 2 2 := fun j => if j == ord0 then vec2 u 0 else vec2 0 t.
+Definition diag u t : mat 2 2 := fun j => if j == ord0 then pair u 0 else pair 0 t.
 Example diagonal_stable_rank : SR (diag 2 1) = 5 / 4.
 Proof.
 have sum2 (P : 'I_2 -> R) : ∑_(i < 2) P i = P ord0 + P ord_max.
   by rewrite !sum_last sum0 Rplus_0_l; congr (P _ + _); apply: val_inj.
-have F : normF (diag 2 1) ^ 2 = 5 by rewrite normF_sq /mdot sum2 /diag /= !dot_vec2 /vec2 /=; ring.
+have F : normF (diag 2 1) ^ 2 = 5 by rewrite normF_sq /mdot sum2 /diag /= !dot_pair /pair /=; ring.
 have N : norm2 (diag 2 1) = 2.
   apply: Rle_antisym.
     apply: norm2_le => u u1; have := pow_incr _ _ 2 (conj (norm_ge0 u) u1); rewrite norm_sq pow1 /dot sum2 => u2.
-    by apply: sq_le; [lra | rewrite norm_sq /apply /dot !sum2 /diag /vec2 /=; nra].
-  have u1 : norm (vec2 1 0) <= 1 by rewrite /norm dot_vec2 /vec2 /= Rmult_1_r Rmult_0_r Rplus_0_r sqrt_1; right.
+    by apply: sq_le; [lra | rewrite norm_sq /apply /dot !sum2 /diag /pair /=; nra].
+  have u1 : norm (pair 1 0) <= 1 by rewrite /norm dot_pair /pair /= Rmult_1_r Rmult_0_r Rplus_0_r sqrt_1; right.
   apply: Rle_trans (norm2_ge (diag 2 1) u1); apply: sq_le; first exact: norm_ge0.
-  by rewrite norm_sq /apply /dot !sum2 /diag /vec2 /=; lra.
+  by rewrite norm_sq /apply /dot !sum2 /diag /pair /=; lra.
 by rewrite /SR F N; field.
 Qed.
 
@@ -46,8 +46,8 @@ by split; [exact: min_norm_weighted | rewrite margin_weighted h].
 Qed.
 
 (** ** The hypotheses: two orthonormal samples and one neuron; nearly orthogonal samples that are not orthogonal *)
-Let r1 : 1 >= 1. Proof. lra. Qed.
-Let mr : 0 <= 0 /\ (2 - 1) * 0 < 1. Proof. lra. Qed.
+Lemma r1 : 1 >= 1. Proof. lra. Qed.
+Lemma mr : 0 <= 0 /\ (2 - 1) * 0 < 1. Proof. lra. Qed.
 Definition two : data := @sharp 2 2 1 0 isT.
 Lemma two_gram i j : ⟨x (data := two) i, x j⟩ = if i == j then 1 else 0.
 Proof.
@@ -95,7 +95,8 @@ have s4 : sqrt (2 * 1%N * 2%N) = 2 by apply: sqrt_lem_1; rewrite /=; lra.
 have s2 : 0 < sqrt 2%N <= 2 by split; [apply: sqrt_lt_R0; rewrite /=; lra | apply: sq_le; [lra | rewrite pow2_sqrt /=; lra]].
 have mn : / 624 <= Rmin (1 / (20 * 1)) (1 * 1 / (312 * sqrt 2%N)).
   by apply: Rmin_glb; [lra | apply: le_div; lra].
-apply (@thm_one_step two Z neuron 3 1 sg); rewrite ?rM ?rm; try lra.
+have one := @thm_one_step two Z neuron 3 1 sg (fun _ k => / 1000 * both k); rewrite ?rM ?rm in one.
+move=> al1; apply: (proj2 (one _ _ _ _ _ _ alpha al1)); try lra.
 - by rewrite /p_orthogonal (@M_sharp 2 2 1 0 isT isT r1 mr) rm; lra.
 - by rewrite -/sg; split; [rewrite /sg s4; lra | right].
 - rewrite /sg; change (sqrt (2 * @m neuron * @d two)) with (sqrt (2 * 1%N * 2%N)); rewrite s4.
