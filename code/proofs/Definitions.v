@@ -6,11 +6,8 @@
 From Coq Require Export Reals.
 From mathcomp Require Export ssreflect ssrfun ssrbool eqtype ssrnat seq choice fintype bigop.
 From Coquelicot Require Rbar Lub.
-Set Implicit Arguments.
-Unset Strict Implicit.
-Unset Printing Implicit Defensive.
-Open Scope R_scope.
-Coercion INR : nat >-> R.
+Set Implicit Arguments. Unset Strict Implicit. Unset Printing Implicit Defensive.
+Open Scope R_scope. Coercion INR : nat >-> R.
 
 (** ** Sums, vectors, matrices, norms *)
 Definition sum n (F : 'I_n -> R) : R := \big[Rplus/0]_(i < n) F i.
@@ -18,12 +15,12 @@ Notation "∑_( i < n ) F" := (@sum n (fun i => F))
   (at level 39, i at level 50, n at level 50, F at level 40, format "∑_( i  <  n )  F") : R_scope.
 
 Definition vec d := 'I_d -> R.
+Definition vec2 u t : vec 2 := fun k => if k == ord0 then u else t. (* the vector (u, t) *)
 Definition mat m d := 'I_m -> vec d. (* the rows *)
 Definition dot d (u v : vec d) := ∑_(k < d) u k * v k.
 Notation "⟨ u , v ⟩" := (dot u v) (at level 0, u at level 99, v at level 99, format "⟨ u ,  v ⟩") : R_scope.
 Definition norm d (u : vec d) := sqrt ⟨u, u⟩.
-(* the Frobenius inner product and norm *)
-Definition mdot m d (A B : mat m d) := ∑_(j < m) ⟨A j, B j⟩.
+Definition mdot m d (A B : mat m d) := ∑_(j < m) ⟨A j, B j⟩. (* Frobenius *)
 Notation "⟪ A , B ⟫" := (mdot A B) (at level 0, A at level 99, B at level 99, format "⟪ A ,  B ⟫") : R_scope.
 Definition normF m d (A : mat m d) := sqrt ⟪A, A⟫.
 Definition madd m d (A B : mat m d) : mat m d := fun j k => A j k + B j k.
@@ -36,8 +33,7 @@ Definition norm2 m d (A : mat m d) : R :=
 
     [(D : data)] in front of a theorem says: for all such samples and labels; from then on [n], [x], [y] are those of [D]. *)
 Class data := Data {
-  n : nat;  n_pos : (0 < n)%N;
-  d : nat;
+  n : nat;  n_pos : (0 < n)%N;  d : nat;
   x : 'I_n -> vec d;
   y : 'I_n -> R;  y_values : forall i, y i = 1 \/ y i = -1 }.
 
@@ -102,6 +98,7 @@ Class nonzero (D : data) := x_nonzero : forall i, x i <> fun _ => 0.
 Section Samples. Context {D : data}.
 Definition independent := forall b : 'I_n -> R, (forall k, ∑_(i < n) b i * x i k = 0) -> forall i, b i = 0.
 Definition K i j := y i * y j * ⟨x i, x j⟩.
+Definition e i j := y i * y j * ⟨x i, x j⟩ / norm (x j) ^ 2. (* the couplings of lem-two-rows *)
 Definition dual_weights (s : 'I_n -> R) := forall i, ∑_(j < n) K i j * s j = 1. (* s = K^-1 1 *)
 Definition weighted (s : 'I_n -> R) : vec d := fun k => ∑_(i < n) s i * y i * x i k.
 (* the largest and the smallest ‖x_i‖, R = R_max / R_min; M = max |⟨x_i, x_j⟩| over i ≠ j, 0 if n = 1; μ *)
@@ -118,3 +115,6 @@ Definition SR m d (A : mat m d) := normF A ^ 2 / norm2 A ^ 2.
 Definition active {D : data} {N : network} (W : mat m d) i := / m * ∑_(j < m) if Rlt_dec 0 ⟨W j, x i⟩ then 1 else 0.
 Definition spread m (u : 'I_m -> R) := (/ m * ∑_(j < m) u j ^ 2) / (/ m * ∑_(j < m) u j) ^ 2.
 Definition kappa {D : data} {N : network} (W : mat m d) i := spread (fun j => phi' ⟨W j, x i⟩).
+(* the matrix with the rows a_j ∑_i y_i C_ji x_i, such as - ∇L; the mean of column i of C *)
+Definition rows {D : data} {N : network} (C : 'I_m -> 'I_n -> R) : mat m d := fun j k => a j * weighted (C j) k.
+Definition avg {D : data} {N : network} (C : 'I_m -> 'I_n -> R) i := / m * ∑_(j < m) C j i.

@@ -153,12 +153,12 @@ Theorem thm_loss_steps (D : data) (N : network) (S : separable D) (r : run D N) 
     (eps' := (1 - exp (- (n * eps))) / n) : 0 < eps ->
   (forall T : nat, T >= (2 * logplus ((1 - eps') / eps') + alpha + 2 * c * F 0) / (alpha * c ^ 2 * eps') ->
    exists t, (t < T)%N /\ Lhat (W t) <= eps) /\
-  forall s, exists t, (s <= t)%N /\ 0 <= Lhat (W t) <= eps.
+  (forall t, 0 <= Lhat (W t)) /\ forall s, exists t, (s <= t)%N /\ Lhat (W t) <= eps.
 Proof.
-move=> e0; split=> [T | s]; first exact: loss_steps.
+move=> e0; split=> [T | ]; first exact: loss_steps.
+split=> [t | s]; first by apply: Rmult_le_pos; [have := the n_gt0 => ?; pos | apply: sum_ge0 => i; exact: loss_ge0].
 pose r' := @Run D N alpha (@alpha_pos D N r) (@W D N r s).
 have [T hT] := big_nat (the ((2 * logplus ((1 - eps') / eps') + alpha + 2 * c * @F D N r' 0) / (alpha * c ^ 2 * eps'))).
 have [t [_ ht]] := loss_steps (r := r') e0 (Rle_ge _ _ hT); exists (t + s)%N; split; first exact: leq_addl.
-rewrite -restart; split=> //.
-by apply: Rmult_le_pos; [have := the n_gt0 => ?; pos | apply: sum_ge0 => i; exact: loss_ge0].
+by rewrite -restart.
 Qed.

@@ -100,21 +100,23 @@ Qed.
 (** Differs from the page: c* is spelt out as γ / ‖w‖ for a max-margin vector w. *)
 Proposition prp_lower_bound (gam alpha : R) : 0 < gam <= 1 -> 0 < alpha ->
   (forall c eps, 0 < c <= gam -> 0 < eps < 1 ->
-   exists (D : data) (S : separable D) w, n = 1%N /\ d = 1%N /\ max_margin w /\ gam / norm w = c /\
-   forall slope, gam <= slope <= 1 -> exists N : network, m = 1%N /\ gamma = gam /\ phi'0 = slope /\
+   exists (D : data) (S : separable D) w sign, n = 1%N /\ d = 1%N /\ max_margin w /\ gam / norm w = c /\
+   forall slope, gam <= slope <= 1 -> exists N : network,
+   m = 1%N /\ gamma = gam /\ phi'0 = slope /\ (forall j, a j = sign) /\
    forall t : nat, t < (1 / eps - 1 - exp (alpha * c / 2)) / (alpha * c ^ 2 * exp (alpha * c ^ 2 / 2)) ->
    Ghat (GD (fun _ => alpha) (fun _ _ => 0) t) > eps) /\
   (forall r, 0 <= r ->
-   exists (D : data) (S : separable D) w, n = 1%N /\ d = 1%N /\ max_margin w /\ gam / norm w = gam /\
-   forall slope, gam <= slope <= 1 -> exists (N : network) (W0 : mat m d), m = 1%N /\ gamma = gam /\ phi'0 = slope /\
-   normF W0 = r /\ forall t : nat, t < r / (alpha * gam) -> Ghat (GD (fun _ => alpha) W0 t) > / 2).
+   exists (D : data) (S : separable D) w sign w0, n = 1%N /\ d = 1%N /\ max_margin w /\ gam / norm w = gam /\
+   forall slope, gam <= slope <= 1 -> exists N : network, let W0 : mat m d := fun _ _ => w0 in
+   m = 1%N /\ gamma = gam /\ phi'0 = slope /\ (forall j, a j = sign) /\ normF W0 = r /\
+   forall t : nat, t < r / (alpha * gam) -> Ghat (GD (fun _ => alpha) W0 t) > / 2).
 Proof.
 move=> hg a0; split.
   move=> c eps hc e01; have x01 : 0 < c / gam <= 1 by split; [pos | apply: div_le; lra].
-  exists (point (c / gam)), (point_separable x01), (fun _ => / (c / gam)); do 2![split=> //].
+  exists (point (c / gam)), (point_separable x01), (fun _ => / (c / gam)), (-1); do 2![split=> //].
   split; first exact: point_max_margin.
   split; first by rewrite norm1 Rabs_right; [field; lra | apply: Rle_ge; pos].
-  move=> slope hp; exists (neuron (or_intror erefl : -1 = 1 \/ -1 = -1) hg hp); do 3![split=> //].
+  move=> slope hp; exists (neuron (or_intror erefl : -1 = 1 \/ -1 = -1) hg hp); do 4![split=> //].
   move=> t; rewrite GD1 Ghat1; set hs := or_intror _.
   set B := alpha * c ^ 2 * _ => lt; have B0 : 0 < B by rewrite /B; repeat pos.
   have {}lt : exp (alpha * c / 2) + B * t < / eps - 1.
@@ -133,12 +135,12 @@ move=> hg a0; split.
     by rewrite z1_neg; [field; lra | nra].
   by apply: Rle_trans le _; rewrite S_INR -/B; lra.
 move=> r r0; have x01 : 0 < 1 <= 1 by lra.
-exists (point 1), (point_separable x01), (fun _ => / 1); do 2![split=> //].
+exists (point 1), (point_separable x01), (fun _ => / 1), 1, (- r); do 2![split=> //].
 split; first exact: point_max_margin.
 split; first by rewrite norm1 Rinv_1 Rabs_R1; field.
-move=> slope hp; exists (neuron (or_introl erefl : 1 = 1 \/ 1 = -1) hg hp), (fun _ _ => - r); do 3![split=> //].
-split; first by rewrite /normF /mdot /dot !sum1 -/(Rsqr (- r)) sqrt_Rsqr_abs Rabs_Ropp Rabs_right; lra.
-move=> t lt; rewrite GD1 Ghat1; set hs := or_introl _; set w := w1 _ _ _ _ _ _ _.
+move=> slope hp; exists (neuron (or_introl erefl : 1 = 1 \/ 1 = -1) hg hp) => W0; do 4![split=> //].
+split; first by rewrite /W0 /normF /mdot /dot !sum1 -/(Rsqr (- r)) sqrt_Rsqr_abs Rabs_Ropp Rabs_right; lra.
+move=> t lt; rewrite /W0 GD1 Ghat1; set hs := or_introl _; set w := w1 _ _ _ _ _ _ _.
 have neg : w < 0.
   apply: Rle_lt_trans (slow_negative hs hg hp a0 lt) _.
   have : t * (alpha * gam) < r / (alpha * gam) * (alpha * gam) by apply: Rmult_lt_compat_r => //; pos.

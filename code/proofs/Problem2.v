@@ -66,7 +66,6 @@ by move=> le; nra.
 Qed.
 
 (* The couplings e_ij, and one row of the system. *)
-Definition e i j := y i * y j * ⟨x i, x j⟩ / norm (x j) ^ 2.
 Lemma row s b i : (forall j, b j = s j * norm (x j) ^ 2) ->
   ∑_(j < n) K i j * s j = b i + ∑_(j < n) if j == i then 0 else e i j * b j.
 Proof.
@@ -172,7 +171,7 @@ by have : 0 <= B * s j by [pos]; nra.
 Qed.
 
 Theorem thm_near_uniform (D : data) (Z : nonzero D) p : p_orthogonal p -> p * ratio ^ 2 > 2 ->
-  exists s, (forall w, max_margin w <-> w = weighted s) /\ (forall i, s i > 0) /\
+  exists s, dual_weights s /\ (forall w, max_margin w <-> w = weighted s) /\ (forall i, s i > 0) /\
     (forall i j, s i / s j <= ratio ^ 2 * (1 + 2 / (p * ratio ^ 2 - 2))) /\
     (p >= 3 -> forall i j, s i / s j <= ratio ^ 2 * (1 + 6 / (p * ratio ^ 2))).
 Proof.
@@ -188,7 +187,7 @@ have main i j : s i / s j <= ratio ^ 2 * (1 + 2 / (P - 2)).
   apply: (Rle_trans _ (P / (P - 1))); first lra.
   have -> : P / (P - 1) = P / (P - 2) * ((P - 2) / (P - 1)) by field; lra.
   by apply: Rmult_le_compat_l; [pos | lra].
-exists s; split=> //; split=> //; split=> // p3 i j; apply: Rle_trans (main i j) _.
+exists s; do 3 split=> //; split=> // p3 i j; apply: Rle_trans (main i j) _.
 apply: Rmult_le_compat_l; first exact: pow2_ge_0.
 have P3 : P >= 3 by rewrite /P; have := @ratio_ge1 D Z; nra.
 suff : 2 / (P - 2) <= 6 / P by lra.
@@ -197,27 +196,25 @@ have -> : 6 / P * (P - 2) = 6 - 12 / P by field; lra.
 by have : 12 / P <= 4 by [apply: div_le; lra]; lra.
 Qed.
 
-(** The vector with the coordinates [u] and [t]. *)
-Definition pair u t : vec 2 := fun k => if k == ord0 then u else t.
-Lemma dot_pair (w : vec 2) u t : ⟨w, pair u t⟩ = w ord0 * u + w ord_max * t.
-Proof. by rewrite /dot !sum_last sum0 Rplus_0_l /pair; congr (w _ * _ + _); apply: val_inj. Qed.
+Lemma dot_vec2 (w : vec 2) u t : ⟨w, vec2 u t⟩ = w ord0 * u + w ord_max * t.
+Proof. by rewrite /dot !sum_last sum0 Rplus_0_l /vec2; congr (w _ * _ + _); apply: val_inj. Qed.
 Lemma ord2 (P : 'I_2 -> Prop) : P ord0 -> P ord_max -> forall i, P i.
 Proof.
 move=> p0 p1 i; case: (ordP i) => [-> // | [j ->]]; have -> // : up j = ord_max.
 by apply: val_inj; rewrite (ord1 j).
 Qed.
 
-Theorem thm_plane (D := {| n := 2; n_pos := isT; d := 2; x i := if i == ord0 then pair 1 0 else pair 2 1;
+Theorem thm_plane (D := {| n := 2; n_pos := isT; d := 2; x i := if i == ord0 then vec2 1 0 else vec2 2 1;
     y _ := 1; y_values _ := or_introl erefl |}) :
-  (forall w, max_margin (D := D) w <-> w = pair 1 0) /\ (forall w, min_norm (D := D) w <-> w = pair 1 (-1)).
+  (forall w, max_margin (D := D) w <-> w = vec2 1 0) /\ (forall w, min_norm (D := D) w <-> w = vec2 1 (-1)).
 Proof.
 have dd (w : vec 2) : ⟨w, w⟩ = w ord0 ^ 2 + w ord_max ^ 2.
   by rewrite /dot !sum_last sum0 Rplus_0_l /=; have -> : widen_ord (leqnSn 1) ord_max = ord0 by [apply: val_inj]; ring.
 split; apply: (shortest_unique (D := D)).
-- by apply: ord2; rewrite /= dot_pair /pair /=; lra.
-- move=> w hw; have := hw ord0; rewrite /= dot_pair !dd /gap /pair /=; nra.
-- by apply: ord2; rewrite /= dot_pair /pair /=; lra.
-move=> w hw; have := hw ord0; have := hw ord_max; rewrite /= !dot_pair !dd /gap /pair /= => h1 h2.
+- by apply: ord2; rewrite /= dot_vec2 /vec2 /=; lra.
+- move=> w hw; have := hw ord0; rewrite /= dot_vec2 !dd /gap /vec2 /=; nra.
+- by apply: ord2; rewrite /= dot_vec2 /vec2 /=; lra.
+move=> w hw; have := hw ord0; have := hw ord_max; rewrite /= !dot_vec2 !dd /gap /vec2 /= => h1 h2.
 have -> : w ord0 = 1 by lra.
 by have -> : w ord_max = -1 by [lra]; lra.
 Qed.

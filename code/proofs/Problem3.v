@@ -57,13 +57,11 @@ have := the (proj1 (coherence p0) po); rewrite (M_mu (D := D)) -/theta => h.
 by have : 0 <= R_min ^ 2 by [exact: pow2_ge_0]; nra.
 Qed.
 
-(** ** Matrices with the rows a_j ∑_i y_i C_ji x_i, such as the gradient *)
+(** ** The matrices of [rows], such as the gradient *)
 Section Rows.
 Context {D : data} {Z : nonzero D} {N : network}.
 (* the mean slope of the neurons at x_i *)
 Definition slope (W : mat m d) i := / m * ∑_(j < m) phi' ⟨W j, x i⟩.
-Definition rows (C : 'I_m -> 'I_n -> R) : mat m d := fun j k => a j * weighted (C j) k.
-Definition avg (C : 'I_m -> 'I_n -> R) i := / m * ∑_(j < m) C j i.
 Lemma rows_F C : normF (rows C) ^ 2 = / m * ∑_(j < m) norm (weighted (C j)) ^ 2.
 Proof.
 rewrite normF_sq /mdot -sum_mull; apply: sum_ext => j.
@@ -107,14 +105,15 @@ Qed.
 End Rows.
 
 (** Differs from the page: in place of the probability stand the two events on which the proof rests,
-    ‖W‖_F <= σ √(2md), and that of all ‖x_i‖^2, counted once for each neuron active at x_i, the mean exceeds a quarter
-    (∑_i v_i q_i > 1/4 with the page's v_i and the share q_i of active neurons). *)
+    ‖W‖_F <= σ √(2md), and that the samples at which a neuron is active carry, on average over the neurons, more than a
+    quarter of ∑‖x_i‖^2 (∑_i v_i q_i > 1/4 with the page's v_i and the share q_i of active neurons). *)
 Theorem thm_one_step (D : data) (Z : nonzero D) (N : network) p alpha_min sigma (W : mat m d)
     (sigma_max := / sqrt (2 * m * d) * Rmin (1 / (20 * R_max)) (alpha_min * R_min / (312 * sqrt n))) :
   p_orthogonal p -> p >= 3 -> 0 < alpha_min -> 0 < sigma <= sigma_max ->
   normF W <= sigma * sqrt (2 * m * d) ->
   ∑_(i < n) norm (x i) ^ 2 * active W i > / 4 * ∑_(i < n) norm (x i) ^ 2 ->
-  forall alpha, alpha >= alpha_min -> SR (GD (fun _ => alpha) W 1) <= 10.
+  forall alpha, alpha >= alpha_min ->
+  GD (fun _ => alpha) W 1 <> (fun _ _ => 0) /\ SR (GD (fun _ => alpha) W 1) <= 10.
 Proof.
 move=> po p3 am sig small act al al_ge.
 have r1 := the ratio_ge1; have r0 := the R_min_pos; have rM := the (R_max_ge (Ordinal n_pos)).
@@ -191,13 +190,13 @@ have SRG : SR G <= 9 by apply: div_le; [have : 0 < k * Q by [pos]; nra | nra].
 have G0 : 0 < norm2 G by apply: Rlt_le_trans D0; pos.
 have alG : 0 < al by lra.
 rewrite step; pose E : mat m d := fun j k => al * G j k.
-have [||| _ [le _]] := @lem_perturbation _ _ W E (/ 26).
+have [||| nz [le _]] := @lem_perturbation _ _ W E (/ 26).
 - by apply: norm2_zero; rewrite norm2_scal ?(Rabs_right al); [pos | lra | lra].
 - lra.
 - rewrite norm2_scal ?(Rabs_right al); [ | lra | lra]; apply: Rle_trans small2 _; apply: Rle_trans (Rmin_r _ _) _.
   have -> : alpha_min * R_min / (312 * sqrt n) = / 26 * (alpha_min * (R_min / (12 * sqrt n))) by field; lra.
   by apply: Rmult_le_compat_l; [lra | apply: Rmult_le_compat; pos].
-apply: Rle_trans le _; rewrite SR_scal //; last lra.
+split=> //; apply: Rle_trans le _; rewrite SR_scal //; last lra.
 have : sqrt (SR G) <= 3.
   have -> : 3 = sqrt 9 by rewrite -(sqrt_pow2 3); [congr sqrt; ring | lra].
   exact: sqrt_le_1_alt.

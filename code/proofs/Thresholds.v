@@ -195,6 +195,8 @@ apply: le_div => //; apply: (Rmult_le_reg_l (w - t)) => //.
 have := Rmult_le_compat_l _ _ _ (Rlt_le _ _ wm) two; have := Rmult_le_compat_r _ _ _ (Rlt_le _ _ (b0 l)) ineq; lra.
 Qed.
 
+(** Differs from the page: that p(S)R^2 = 1/(nμ) > 2 - 3/n for the samples of the second part is said as: they are p-orthogonal for
+    some p with pR^2 > 2 - 3/n. *)
 Theorem thm_exact_ratio :
   (forall (D : data) (Z : nonzero D) p, (2 <= n)%N -> p_orthogonal p -> p * ratio ^ 2 > 2 - 3 / n ->
      exists s, unique max_margin (weighted s) /\ unique min_norm (weighted s) /\ (forall i, s i > 0) /\

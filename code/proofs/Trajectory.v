@@ -100,20 +100,21 @@ by move: gap; rewrite bz vz => gap; have : (0 ^ 2 / (4 * gamma) + 0) / b ^ 2 = 0
 Qed.
 
 (** ** Rank from coefficients *)
-Theorem lem_coefficients (D : data) (Z : nonzero D) (N : network) theta (C : 'I_m -> 'I_n -> R) K :
+(** Differs from the page: the maximum is spelt out as any upper bound B. *)
+Theorem lem_coefficients (D : data) (Z : nonzero D) (N : network) theta (C : 'I_m -> 'I_n -> R) B :
   0 <= theta < 1 -> n * M <= theta * R_min ^ 2 ->
   (forall j i, 0 <= C j i) -> (exists j i, 0 < C j i) ->
-  (forall i, 0 < avg C i -> spread (fun j => C j i) - 1 <= K) ->
+  (forall i, 0 < avg C i -> spread (fun j => C j i) - 1 <= B) ->
   (1 - theta) * (∑_(i < n) avg C i ^ 2 * norm (x i) ^ 2) <= norm2 (rows C) ^ 2 /\
   0 < (1 - theta) * (∑_(i < n) avg C i ^ 2 * norm (x i) ^ 2) /\
-  SR (rows C) <= 1 + (1 + theta) / (1 - theta) * K.
+  SR (rows C) <= 1 + (1 + theta) / (1 - theta) * B.
 Proof.
-move=> t01 near C0 [j1 [i1 C1]] hK; have m0 := the m_gt0.
+move=> t01 near C0 [j1 [i1 C1]] hB; have m0 := the m_gt0.
 have avg0 i : 0 <= avg C i by apply: Rmult_le_pos; [pos | apply: sum_ge0].
 have avg1 : 0 < avg C i1.
   apply: Rmult_lt_0_compat; first pos.
   by apply: Rlt_le_trans (sum_ge_term (P := fun j => C j i1) j1 _).
-have K0 : 0 <= K by have := hK _ avg1; have := spread_ge1 m_pos avg1; lra.
+have B0 : 0 <= B by have := hB _ avg1; have := spread_ge1 m_pos avg1; lra.
 pose S := ∑_(i < n) avg C i ^ 2 * norm (x i) ^ 2.
 have S0 : 0 < S.
   apply: Rlt_le_trans (sum_ge_term (P := fun i => avg C i ^ 2 * norm (x i) ^ 2) i1 _).
@@ -137,14 +138,14 @@ have split_F : normF (rows C) ^ 2 = norm (weighted (avg C)) ^ 2 + / m * ∑_(j <
       = / m * ∑_(j < m) (weighted (C j) k - weighted (avg C) k) ^ 2; last by lra.
   congr (_ * _); apply: sum_ext => j; have -> : weighted (fun i => C j i - avg C i) k = weighted (C j) k - weighted (avg C) k; last ring.
   by rewrite /weighted -sum_minus; apply: sum_ext => i; ring.
-have rest : / m * (∑_(j < m) norm (weighted (fun i => C j i - avg C i)) ^ 2) <= (1 + theta) * (K * S).
+have rest : / m * (∑_(j < m) norm (weighted (fun i => C j i - avg C i)) ^ 2) <= (1 + theta) * (B * S).
   apply: (Rle_trans _ (/ m * ∑_(j < m) (1 + theta) * ∑_(i < n) (C j i - avg C i) ^ 2 * norm (x i) ^ 2)).
     by apply: mean_le m_pos _ => j; have [_] := the (gram_rows (fun i => C j i - avg C i) (proj1 t01) near).
   rewrite sum_mull sum_exch /S -!sum_mull; apply: sum_le => i; rewrite sum_mulr.
   have v := variance m_pos (fun j => C j i); cbv beta zeta in v; rewrite -/(avg C i) in v.
-  have vK : / m * (∑_(j < m) (C j i - avg C i) ^ 2) <= K * avg C i ^ 2.
+  have vB : / m * (∑_(j < m) (C j i - avg C i) ^ 2) <= B * avg C i ^ 2.
     rewrite v; case: (avg0 i) => [pos_i | z].
-      have := hK i pos_i; rewrite /spread -/(avg C i); set A := / m * _ => le.
+      have := hB i pos_i; rewrite /spread -/(avg C i); set A := / m * _ => le.
       have a2 : 0 < avg C i ^ 2 by pos.
       have -> : A - avg C i ^ 2 = (A / avg C i ^ 2 - 1) * avg C i ^ 2 by field; lra.
       by apply: Rmult_le_compat_r; lra.
@@ -158,11 +159,11 @@ have rest : / m * (∑_(j < m) norm (weighted (fun i => C j i - avg C i)) ^ 2) <
   apply: Rmult_le_compat_l; first lra; rewrite -Rmult_assoc; apply: Rmult_le_compat_r => //; exact: pow2_ge_0.
 apply: div_le; first lra; rewrite split_F.
 set q := (1 + theta) / (1 - theta); have q0 : 0 <= q by rewrite /q; pos.
-have qS : (1 + theta) * (K * S) = q * K * ((1 - theta) * S) by rewrite /q; field; lra.
-have qK : 0 <= q * K by pos.
-have l1 := Rmult_le_compat_l _ _ _ qK low.
-have qK1 : 0 <= 1 + q * K by lra.
-have := Rmult_le_compat_l _ _ _ qK1 up; lra.
+have qS : (1 + theta) * (B * S) = q * B * ((1 - theta) * S) by rewrite /q; field; lra.
+have qB : 0 <= q * B by pos.
+have l1 := Rmult_le_compat_l _ _ _ qB low.
+have qB1 : 0 <= 1 + q * B by lra.
+have := Rmult_le_compat_l _ _ _ qB1 up; lra.
 Qed.
 
 (** ** The gradient at every W *)
