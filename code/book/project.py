@@ -112,11 +112,9 @@ def write(book: Book, sources: Path, to: str, *options: str) -> None:
     if group == "html":
         metadata["booktitle"] = metadata.pop("title")  # each page has its own
     (sources / "metadata.json").write_text(json.dumps(metadata, default=str), encoding="utf-8")
-    added = []
-    for option in ("include-in-header", "include-before-body"):
-        added += [f"--{option}={book.root / name}" for name in as_list(metadata.get(option))]
+    headers = [f"--include-in-header={book.root / name}" for name in as_list(metadata.get("include-in-header"))]
     command = [pypandoc.get_pandoc_path(), *OPTIONS, "--metadata-file=metadata.json", f"--resource-path=.:{book.root}"]
-    done = subprocess.run([*command, f"--to={to}", *options, *added, *book.files], cwd=sources, capture_output=True)
+    done = subprocess.run([*command, f"--to={to}", *options, *headers, *book.files], cwd=sources, capture_output=True)
 
     def first_words(place: re.Match[str]) -> str:  # a chapter with its includes has other lines than its source
         lines = (sources / place[1]).read_text(encoding="utf-8").splitlines()
