@@ -29,10 +29,8 @@ def step_size_table(searches: Mapping[float, Recording]) -> str:
                 first = f"diverged at {run['diverged_at']}"
             digits, _, power = f"{run['largest_rise']:.2g}".partition("e")
             rise = rf"${digits}\cdot10^{{{int(power)}}}$" if power else digits
-            lines.append(
-                f"| {sigma:g} | {run['alpha']:g} | {first} | {run['minimum_error']:.3%} "
-                f"| {run['loss_rises']} | {rise} |"
-            )
+            numbers = f"{run['minimum_error']:.3%} | {run['loss_rises']}"
+            lines.append(f"| {sigma:g} | {run['alpha']:g} | {first} | {numbers} | {rise} |")
     return "\n".join(lines).replace("%", " %")
 
 
