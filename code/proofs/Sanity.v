@@ -11,19 +11,19 @@ move=> g1; rewrite (dot_sum (fun j k => a j * W j k)); apply: sum_ext => j.
 by rewrite dot_scal /phi g1 Rmult_1_l Rmax_left //; right.
 Qed.
 
-Definition diag u t : mat 2 2 := fun j => if j == ord0 then pair u 0 else pair 0 t.
+Definition diag u t : mat 2 2 := fun j => if j == ord0 then vec2 u 0 else vec2 0 t.
 Example diagonal_stable_rank : SR (diag 2 1) = 5 / 4.
 Proof.
 have sum2 (P : 'I_2 -> R) : ∑_(i < 2) P i = P ord0 + P ord_max.
   by rewrite !sum_last sum0 Rplus_0_l; congr (P _ + _); apply: val_inj.
-have F : normF (diag 2 1) ^ 2 = 5 by rewrite normF_sq /mdot sum2 /diag /= !dot_pair /pair /=; ring.
+have F : normF (diag 2 1) ^ 2 = 5 by rewrite normF_sq /mdot sum2 /diag /= !dot_vec2 /vec2 /=; ring.
 have N : norm2 (diag 2 1) = 2.
   apply: Rle_antisym.
     apply: norm2_le => u u1; have := pow_incr _ _ 2 (conj (norm_ge0 u) u1); rewrite norm_sq pow1 /dot sum2 => u2.
-    by apply: sq_le; [lra | rewrite norm_sq /apply /dot !sum2 /diag /pair /=; nra].
-  have u1 : norm (pair 1 0) <= 1 by rewrite /norm dot_pair /pair /= Rmult_1_r Rmult_0_r Rplus_0_r sqrt_1; right.
+    by apply: sq_le; [lra | rewrite norm_sq /apply /dot !sum2 /diag /vec2 /=; nra].
+  have u1 : norm (vec2 1 0) <= 1 by rewrite /norm dot_vec2 /vec2 /= Rmult_1_r Rmult_0_r Rplus_0_r sqrt_1; right.
   apply: Rle_trans (norm2_ge (diag 2 1) u1); apply: sq_le; first exact: norm_ge0.
-  by rewrite norm_sq /apply /dot !sum2 /diag /pair /=; lra.
+  by rewrite norm_sq /apply /dot !sum2 /diag /vec2 /=; lra.
 by rewrite /SR F N; field.
 Qed.
 
