@@ -112,7 +112,9 @@ def sources() -> str:
     blocks = []
     for file in sorted({*FOLDER.glob("*.v")} - {FOLDER / "Definitions.v"}):
         source, anchors = file.read_text(encoding="utf-8"), {t.line: t.anchor for t in by_file.get(file.name, [])}
-        blocks.append(f"<details><summary>`{file.name}`</summary>\n\n{on_pages(source, anchors)}\n\n</details>")
+        blocks.append(
+            f"<details><summary><code>{file.name}</code></summary>\n\n{on_pages(source, anchors)}\n\n</details>"
+        )
         for theorem in by_file.get(file.name, []):
             target = f"`\\hypertarget{{{theorem.anchor}}}{{}}`{{=latex}}"
             blocks += [target, in_print(f"(* {file.name}, line {theorem.line} *)\n{theorem.text}")]
