@@ -12,8 +12,10 @@ PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest --numprocesse
 TEX_PACKAGES := texlive-latex-recommended texlive-latex-extra texlive-fonts-recommended \
 	texlive-xetex texlive-luatex lmodern librsvg2-bin poppler-utils
 
+ROCQ_PACKAGES := coq libcoq-mathcomp-ssreflect libcoq-coquelicot
+
 .DEFAULT_GOAL := help
-.PHONY: help setup tex report html pdf test fuzz lint prose experiment bench preview clean
+.PHONY: help setup tex rocq browser report html pdf test proofs fuzz lint prose experiment bench preview clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,14 +29,25 @@ $(READY): requirements.txt pyproject.toml
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-tex:
-	@if command -v xelatex >/dev/null && command -v pdftotext >/dev/null && kpsewhich scrreprt.cls tcolorbox.sty lmodern.sty >/dev/null; then :; \
+# $(call install,TEST,PACKAGES,WHO NEEDS THEM): install Debian's packages unless the test finds what they bring
+define install
+	@if { $(1); } >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "installing TeX: $(TEX_PACKAGES)"; \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(TEX_PACKAGES) >/dev/null; \
+		echo "installing $(2)"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) >/dev/null; \
 	else \
-		echo "The PDF needs TeX. On Debian or Ubuntu: sudo apt-get install $(TEX_PACKAGES)" >&2; exit 1; \
+		echo "$(3). On Debian or Ubuntu: sudo apt-get install $(2)" >&2; exit 1; \
 	fi
+endef
+
+tex:
+	$(call install,command -v xelatex && command -v pdftotext && kpsewhich scrreprt.cls tcolorbox.sty lmodern.sty,$(TEX_PACKAGES),The PDF needs TeX)
+
+rocq:
+	$(call install,command -v coqc && cd "$$(coqc -where)/user-contrib" && [ -d mathcomp/ssreflect ] && [ -d Coquelicot ],$(ROCQ_PACKAGES),The proofs need Rocq)
+
+browser:
+	$(call install,command -v chromium || command -v chromium-browser || command -v google-chrome,chromium,The tests of the pages need Chromium)
 
 # pip tries once for each .venv; Quarto itself comes with that download, which fails on a closed network.
 $(VENV)/.quarto-tried: $(READY)
@@ -68,6 +81,9 @@ pdf: $(VENV)/.quarto-tried tex ## build the PDF only
 test: setup ## run the tests (MNIST_ROOT= names the folder of the MNIST files)
 	$(PYTEST)
 
+proofs: rocq ## let Rocq check the theorems in code/proofs
+	$(PYTHON) code/proofs/check.py
+
 fuzz: setup ## run the property tests on new random examples, again and again for SECONDS= (default 600)
 	@end=$$(($$(date +%s) + $(or $(SECONDS),600))); \
 	while [ "$$(date +%s)" -lt "$$end" ]; do \
@@ -95,3 +111,4 @@ preview: html ## build the pages and serve them on http://localhost:8000
 
 clean: ## delete what the other targets made, except the recorded results and .venv
 	rm -rf _book .quarto .cache .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	cd code/proofs && rm -f *.vo* *.glob .*.aux .*.cache

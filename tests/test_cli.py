@@ -171,11 +171,12 @@ def recorded(tmp_path):
 
 def test_figures_are_drawn_as_pdf_and_svg(recorded, tmp_path, capsys, monkeypatch):
     for name in ("stable_rank_figure", "training_figure", "singular_value_figure"):
-        monkeypatch.setattr(cli.draw, name, drawn := Mock(return_value=Figure()))
+        panels = [Figure(), Figure()] if name == "training_figure" else Figure()
+        monkeypatch.setattr(cli.draw, name, drawn := Mock(return_value=panels))
         drawn.__name__ = name
     assert main(["figures", "--recording", str(recorded), "--out", str(tmp_path / "new" / "figures")]) == 0
     drawn = sorted((tmp_path / "new" / "figures").iterdir())
-    names = ("singular-value", "stable-rank", "training")
+    names = ("singular-value", "stable-rank", "training-1", "training-2")
     assert [path.name for path in drawn] == [f"{name}.{suffix}" for name in names for suffix in ("pdf", "svg")]
     assert all(path.read_bytes().startswith((b"%PDF", b"<?xml")) for path in drawn)
     assert sorted(capsys.readouterr().out.split()) == [str(path) for path in drawn]

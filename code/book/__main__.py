@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from chunks import Chapter
-from project import BookError, read_book, write, write_html, write_pdf
+from project import BookError, prepare, read_book, write, write_html, write_pdf
 
 MARK = ".built-by-code-book"  # stands in each folder that a build made
 
@@ -70,6 +70,7 @@ def build(root: Path, formats: list[str]) -> Path:
     chapters = [Chapter(book, file) for file in book.files]
     with replacing(root, output) as work:
         text, new = work / "text", work / "new"
+        prepare(book)
         for chapter in chapters:
             chapter.write(text)
         write(book, text, "html")  # what is wrong with the text shows before minutes of code

@@ -12,7 +12,7 @@ local CALLOUTS = { note = "Note", tip = "Tip", warning = "Warning" }
 local Blocks, Inlines, Plain, Span, Str, Space =
   pandoc.Blocks, pandoc.Inlines, pandoc.Plain, pandoc.Span, pandoc.Str, pandoc.Space
 local latex, labels, problems, chapters, entries = FORMAT == "latex", {}, {}, {}, {}
-local chapter, appendix, folded = nil, false, false -- the one at hand
+local chapter, appendix, folded, silent = nil, false, false, false -- the one at hand
 local opened = { [true] = 0, [false] = 0 } -- how many appendices and chapters have a number
 
 local function fail(message) table.insert(problems, chapter.file .. ": " .. message) end
@@ -90,9 +90,14 @@ local function statement(div)
   return environment(div, word:lower(), arguments .. { raw("\\label{" .. label .. "}") }, shown)
 end
 
+-- A title says of what: the preamble makes "Proof of Theorem 2.4." of it.
 local function proof(div)
-  if take_title(div) then fail("a proof with a title: " .. words(div)) end
-  return environment(div, "proof", {}, Inlines { Span({ pandoc.Emph("Proof"), Str(".") }), Space() })
+  local title, arguments, head = take_title(div), Inlines {}, Inlines { pandoc.Emph("Proof") }
+  if title then
+    arguments = Inlines { raw("[") } .. title .. { raw("]") }
+    head = head .. { Space(), Str("(") } .. title .. { Str(")") }
+  end
+  return environment(div, "proof", arguments, Inlines { Span(head .. { Str(".") }), Space() })
 end
 
 local function callout(div, name)
@@ -116,6 +121,32 @@ local function open(div)
   return rawblock(appendix and start or "\\part{" .. chapter.part .. "}")
 end
 
+local function image(img)
+  img.caption = img.attributes["fig-alt"] or img.caption
+  img.attributes["fig-alt"] = nil
+  if not img.src:match("%.%w+$") then img.src = img.src .. (latex and ".pdf" or ".svg") end -- a chunk's has both
+  img.src = pandoc.path.normalize(pandoc.path.join { pandoc.path.directory(chapter.file), img.src })
+  return img
+end
+
+-- Figures side by side, each with a caption of its own; the last paragraph is the caption of all.
+local function panels(div)
+  local label, caption, shown, row = div.identifier, div.content:remove().content, Blocks {}, Inlines {}
+  local head = Inlines { Str(WORDS.fig .. "\u{a0}" .. enumerate(label) .. ":"), Space() }
+  for i, panel in ipairs(div.content) do
+    local img, text = image(panel.content[1].content[1]), panel.caption.long[1].content
+    local letter = Inlines { Str("(" .. string.char(96 + i) .. ")"), Space() }
+    row:extend(Inlines { raw("\\begin{minipage}[t]{0.5\\linewidth}\\centering "), img, raw("\\subcaption{") } .. text
+      .. { raw("}\\end{minipage}") })
+    shown:insert(pandoc.Figure({ Plain { img } }, { long = { Plain(letter .. text) } }))
+  end
+  if not latex then
+    return pandoc.Figure({ pandoc.Div(shown, { class = "panels" }) }, { long = { Plain(head .. caption) } }, label), false
+  end
+  local ending = { raw("}\\label{" .. label .. "}\\end{figure}") }
+  return Plain(Inlines { raw("\\begin{figure}") } .. row .. { raw("\\caption{") } .. caption .. ending), false
+end
+
 local function block(div)
   if div.classes[1] == "chapter" then return open(div) end
   local class, name = table.concat(div.classes, " ."), div.classes[1] and div.classes[1]:match("^callout%-(%l+)$")
@@ -123,6 +154,7 @@ local function block(div)
     if not name or key ~= "title" and key ~= "collapse" then fail("the attribute " .. key .. " of " .. words(div)) end
   end
   if STATEMENTS[kind_of(div.identifier)] and class == "" then return statement(div) end
+  if class == "panels" then return panels(div) end
   if class == "proof" and div.identifier == "" then return proof(div) end
   if CALLOUTS[name] and not div.classes[2] then return callout(div, name) end
   if div.identifier ~= "refs" or class ~= "" then
@@ -138,16 +170,16 @@ local function captioned(block)
     return
   end
   local head = Inlines { Str(WORDS[kind] .. "\u{a0}" .. enumerate(label) .. ":"), Space() }
-  if not latex then block.caption.long = { Plain(head .. (text[1] and text[1].content or {})) } end
-  return block
-end
-
-local function image(img)
-  img.caption = img.attributes["fig-alt"] or img.caption
-  img.attributes["fig-alt"] = nil
-  if not img.src:match("%.%w+$") then img.src = img.src .. (latex and ".pdf" or ".svg") end -- a chunk's has both
-  img.src = pandoc.path.normalize(pandoc.path.join { pandoc.path.directory(chapter.file), img.src })
-  return img
+  if latex then return block end
+  local caption = Plain(head .. (text[1] and text[1].content or {}))
+  if kind == "fig" then
+    block.caption.long = { caption }
+    return block
+  end
+  -- outside the table, which may scroll
+  block.caption.long, block.identifier = {}, ""
+  local start = rawblock('<figure class="table" id="' .. label .. '"><figcaption>')
+  return { start, caption, rawblock("</figcaption>"), block, rawblock("</figure>") }
 end
 
 -- A displayed formula with a label comes as a span.
@@ -169,7 +201,9 @@ local function typed(inlines)
 end
 
 local function cell_code(code)
-  if latex or not folded or not code.classes:includes("cell-code") then return end
+  if not code.classes:includes("cell-code") then return end
+  if silent then return {} end
+  if latex or not folded then return end
   local start = rawblock('<details class="code-fold"><summary>Code</summary>')
   return { start, code, rawblock("</details>") }, false
 end
@@ -219,7 +253,7 @@ end
 
 function Pandoc(doc)
   for _, entry in ipairs(pandoc.utils.references(doc)) do entries[entry.id] = true end
-  folded = doc.meta["code-fold"]
+  folded, silent = doc.meta["code-fold"], doc.meta.echo == false
   doc = doc:walk(number)
   local i = 0
   doc = doc:walk {
@@ -235,8 +269,12 @@ function Pandoc(doc)
   end
   if latex then return doc end
   local toc, blocks, contents = pandoc.structure.table_of_contents(doc, PANDOC_WRITER_OPTIONS).content, Blocks {}, {}
-  local start = rawblock('<aside><nav class="on-this-page" aria-label="On this page"><h2>On this page</h2>')
+  local start = rawblock('<div class="at-right"><details class="on-this-page contents"><summary>On this page</summary><nav aria-label="On this page">')
   for _, one in ipairs(doc.blocks) do
+    if one.t == "Header" and one.level > 1 then
+      local name = { class = "permalink", ["aria-label"] = "Link to this section" }
+      one.content:insert(pandoc.Link("#", "#" .. one.identifier, "", name))
+    end
     blocks:insert(one)
     if one.t == "Header" and one.level == 1 then
       i = i % #chapters + 1
@@ -244,7 +282,7 @@ function Pandoc(doc)
       if chapters[i].part ~= "" then table.insert(contents, { Plain { Span(chapters[i].part, { class = "part" }) } }) end
       entry.content[1].identifier, entry.content[1].target = "", chapters[i].page
       table.insert(contents, { entry })
-      if here then blocks:extend { start, here, rawblock("</nav></aside>") } end
+      if here then blocks:extend { start, here, rawblock("</nav></details></div>") } end
     end
   end
   doc.blocks, doc.meta.sidebar = blocks, pandoc.MetaBlocks { pandoc.BulletList(contents) }

@@ -13,12 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import printed
 from bs4 import BeautifulSoup
 from project import BookError, page_of, read_book
 
 KINDS = "thm Theorem lem Lemma prp Proposition cor Corollary def Definition exm Example rem Remark fig Figure tbl Table"
 WORDS = dict(zip(KINDS.split()[::2], KINDS.split()[1::2], strict=True))
-LABEL = re.compile(rf"^(?!.*-caption-[0-9a-f-]{{36}}$)(?:{'|'.join(WORDS)}|eq|sec)-[\w-]+$")
+LABEL = re.compile(rf"^(?!.*-caption-[0-9a-f-]{{36}}$|fig-.*-\d$)(?:{'|'.join(WORDS)}|eq|sec)-[\w-]+$")
 REMOTE_STYLE = re.compile(r"(?:url\(\s*['\"]?|@import\s+['\"])((?:https?:)?//[^'\")]+)")
 
 
@@ -29,7 +30,10 @@ def label_numbers(page: BeautifulSoup) -> dict[str, str]:
         label, text = str(place["id"]), str(place.get("data-number", place.get_text()))
         kind = label.split("-")[0]
         shown = rf"\b{WORDS.get(kind)}\s+((?:[A-Z]|\d+)\.\d+|\d+)"
-        pattern = {"eq": r"\\tag\{([^}]*)\}", "sec": r"^\s*(?:Appendix\s+)?([A-Z\d][.\d]*)(?=\s|$)"}.get(kind, shown)
+        pattern = {
+            "eq": r"(?:\\tag\{|\()([^(){}]*)[)}][\\\]\s]*$",
+            "sec": r"^\s*(?:Appendix\s+)?([A-Z\d][.\d]*)(?=\s|$)",
+        }.get(kind, shown)
         found = re.search(pattern, text)
         numbers[label] = found[1] if found else ""
     return numbers
@@ -57,7 +61,7 @@ def page_problems(path: Path, pages: dict[Path, BeautifulSoup]) -> Iterator[str]
     prose = copy.copy(page)
     for part in prose.select(".math, code, pre, script, style"):
         part.decompose()
-    typed = r"\?@\S*|\?\?|\\[(\[].{0,20}|\$\$.{0,20}|np\.float64\(.{0,12}|:::.{0,20}"
+    typed = r"\?@\S*|\?\?|\\[(\[].{0,20}|\$\$.{0,20}|np\.float64\(.{0,12}|:::.{0,20}|\\x[0-9a-f]{2}"
     yield from (f"left as it was typed: {text}" for text in re.findall(typed, prose.get_text()))
     yield from (f"a figure without a description: {img.get('src')}" for img in page.select("img") if not img.get("alt"))
     yield from (f"a label without a number: {label}" for label, number in label_numbers(page).items() if not number)
@@ -91,6 +95,7 @@ def check(root: Path, folder: Path) -> Iterator[str]:
         for url in REMOTE_STYLE.findall(file.read_text(encoding="utf-8", errors="replace")):
             yield f"{file}: a request to another site: {url}"
     yield from (f"{book.pdf}: {it}" for it in pdf_problems(folder / book.pdf, len(book.files), numbers))
+    yield from (f"{book.pdf}: {it}" for it in printed.problems(folder / book.pdf))
     print(f"checked {len(pages)} pages and {len(numbers)} labels")
 
 

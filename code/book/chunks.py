@@ -8,13 +8,14 @@ import re
 import sys
 import time
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 from nbformat import NotebookNode, from_dict
-from project import Book, BookError, read_text, read_yaml
+from project import Book, BookError, as_list, read_text, read_yaml
 
 TIME_LIMIT = 600
 """Seconds that a chunk may run."""
@@ -29,7 +30,7 @@ CODE = re.compile(
     r"|(?<!`)`\{(?P<inline>\w+)\}\s+(?P<expression>[^`]+)`",
     re.M | re.S,
 )
-OPTIONS = "label fig-cap fig-alt tbl-cap echo warning"
+OPTIONS = "label fig-cap fig-alt fig-subcap layout-ncol tbl-cap echo warning output"
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # for each kernel: two of them run at a time
 BOTH_FORMATS = "import matplotlib_inline.backend_inline as _b; _b.set_matplotlib_formats('svg', 'pdf'); del _b"
 
@@ -70,9 +71,10 @@ class Chapter:
         options = read_yaml(OPTIONS, "\n".join(re.findall(r"^#\|(.*)", found["body"] or "", re.M)), name)
         shows = {"text/markdown": "| a |\n|---|\n"} if "tbl-cap" in options else {"text/plain": "0"}
         shows = {"image/svg+xml": "", "application/pdf": ""} if "fig-cap" in options else shows
+        panels = len(as_list(options.get("fig-subcap"))) or 1
         name = f"{self.file}: the chunk {options['label']}" if "label" in options else name
         options = {"label": "", "echo": True, "warning": True, "name": name} | self.book.groups["execute"] | options
-        outputs = [{"output_type": "execute_result", "data": shows}]
+        outputs = [{"output_type": "display_data", "data": shows}] * panels
         options["inline"] = bool(found["inline"])
         cell = _node(cell_type="code", source=code, outputs=outputs, metadata=options)
         self.notebook.cells.append(cell)
@@ -115,8 +117,8 @@ class Chapter:
 
 
 def _shown(cell: NotebookNode, folder: Path) -> str:
-    """Return as Markdown what a cell shows; a figure is saved as SVG and as PDF, one for each format."""
-    options, label, made = cell.metadata, cell.metadata.label, 0
+    """Return as Markdown what a cell shows; its figures are saved in ``folder``."""
+    options, label, made, images = cell.metadata, cell.metadata.label, 0, []
     if options.inline:
         text = cell.outputs[-1].get("data", {}).get("text/plain", "") if cell.outputs else ""
         if not text:
@@ -129,11 +131,7 @@ def _shown(cell: NotebookNode, folder: Path) -> str:
             if output.name == "stdout" or options.warning:
                 blocks.append(_block(output.text, f".cell-output-{output.name}"))
         elif "fig-cap" in options and "image/svg+xml" in data:
-            (folder / f"{label}.svg").write_text(data["image/svg+xml"], encoding="utf-8")
-            (folder / f"{label}.pdf").write_bytes(base64.b64decode(data["application/pdf"]))
-            alt = json.dumps(options.get("fig-alt", ""), ensure_ascii=False)
-            blocks.append(f"![{options['fig-cap']}]({label}){{#{label} fig-alt={alt}}}")
-            made += 1
+            images.append(data)
         elif "text/markdown" in data:
             caption = f"\n\n: {options['tbl-cap']} {{#{label}}}" if "tbl-cap" in options else ""
             blocks.append(data["text/markdown"].strip() + caption)
@@ -142,9 +140,27 @@ def _shown(cell: NotebookNode, folder: Path) -> str:
             blocks.append(_block(data["text/plain"], ".cell-output-display"))
         else:
             raise BookError(f"{options.name}: an output of type {', '.join(sorted(data))} is not supported")
+    if images:
+        blocks.append(_figure(options, images, folder))
+        made += 1
     if made != label.startswith(("fig-", "tbl-")):
         raise BookError(f"{options.name}: {made} figures or tables with a caption, for the label “{label}”")
     return "\n\n".join(["", *blocks, ""])
+
+
+def _figure(options: NotebookNode, images: list[Any], folder: Path) -> str:
+    """Return a figure, of one image or of panels with captions of their own; each is saved as SVG and as PDF."""
+    label, panels, alts = options.label, as_list(options.get("fig-subcap")), as_list(options.get("fig-alt"))
+    captions = panels or [options["fig-cap"]]
+    if not len(images) == len(captions) == len(alts):
+        raise BookError(f"{options.name}: {len(images)} images, {len(captions)} captions of them, {len(alts)} fig-alt")
+    parts = []
+    for k, (data, caption, alt) in enumerate(zip(images, captions, alts), 1):
+        name, mark = (f"{label}-{k}", "") if panels else (label, f"#{label} ")
+        (folder / f"{name}.svg").write_text(data["image/svg+xml"], encoding="utf-8")
+        (folder / f"{name}.pdf").write_bytes(base64.b64decode(data["application/pdf"]))
+        parts.append(f"![{caption}]({name}){{{mark}fig-alt={json.dumps(alt, ensure_ascii=False)}}}")
+    return "\n\n".join([f"::: {{#{label} .panels}}", *parts, options["fig-cap"], ":::"] if panels else parts)
 
 
 def _block(text: str, attributes: str) -> str:

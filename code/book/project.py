@@ -1,15 +1,19 @@
 """The project: what ``_quarto.yml`` says of it, and the pages and the PDF that Pandoc makes of its chapters."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pypandoc  # type: ignore[import-untyped] # it has no types
 import yaml
-from offline_mathjax import copy_mathjax
+from finish import finish
+from search import write_index
 
 HERE = Path(__file__).parent
 OPTIONS = [
@@ -22,7 +26,7 @@ ADDRESS = re.compile(r'\s(?:href|src)="(?=[^"#:/][^"#:]*["#])')  # of a file of 
 
 # The keys that are read, or that change nothing but looks or how Quarto itself works; in a format, all are known.
 KNOWN = {
-    "project": "type output-dir execute-dir post-render",
+    "project": "type output-dir execute-dir pre-render post-render",
     "book": "title subtitle author date chapters appendices downloads search output-file",
     "execute": "echo warning freeze cache daemon",
     "format": "html pdf",
@@ -85,7 +89,7 @@ def read_yaml(known: str, text: str, where: str) -> dict[str, Any]:
 def read_book(root: Path) -> Book:
     """Read ``root/_quarto.yml``."""
     name, files, parts = "_quarto.yml", [], {}
-    groups = read_yaml("project book execute format bibliography link-citations", read_text(root, name), name)
+    groups = read_yaml("project book execute format filters bibliography link-citations", read_text(root, name), name)
     for group, known in KNOWN.items():
         groups[group] = only(known, groups.get(group), f"{name}: {group}")
     for group, found in groups["format"].items():
@@ -104,6 +108,14 @@ def read_book(root: Path) -> Book:
     return Book(root, groups, files, parts, f"{book['output-file']}.pdf")
 
 
+def prepare(book: Book) -> None:
+    """Run what is to run before the chapters."""
+    for script in as_list(book.groups["project"].get("pre-render")):
+        done = subprocess.run([sys.executable, script], cwd=book.root, capture_output=True, text=True)
+        if done.returncode:
+            raise BookError(f"{script} failed\n{done.stderr.strip()}")
+
+
 def write(book: Book, sources: Path, to: str, *options: str) -> None:
     """Have Pandoc write the chapters in the folder ``sources`` in the format ``to``; what is wrong is an error."""
     group = "pdf" if to == "latex" else "html"
@@ -111,9 +123,12 @@ def write(book: Book, sources: Path, to: str, *options: str) -> None:
     if group == "html":
         metadata["booktitle"] = metadata.pop("title")  # each page has its own
     (sources / "metadata.json").write_text(json.dumps(metadata, default=str), encoding="utf-8")
+    filters = [f"--lua-filter={book.root / one['path']}" for one in as_list(metadata.get("filters"))]
     headers = [f"--include-in-header={book.root / name}" for name in as_list(metadata.get("include-in-header"))]
-    command = [pypandoc.get_pandoc_path(), *OPTIONS, "--metadata-file=metadata.json", f"--resource-path=.:{book.root}"]
-    done = subprocess.run([*command, f"--to={to}", *options, *headers, *book.files], cwd=sources, capture_output=True)
+    command = [pypandoc.get_pandoc_path(), *filters, *OPTIONS, "--metadata-file=metadata.json", f"--to={to}"]
+    command += [f"--resource-path=.:{book.root}", *options, *headers, *book.files]
+    environment = os.environ | {"QUARTO_PROJECT_DIR": str(book.root)}
+    done = subprocess.run(command, cwd=sources, env=environment, capture_output=True)
 
     def first_words(place: re.Match[str]) -> str:  # a chapter with its includes has other lines than its source
         lines = (sources / place[1]).read_text(encoding="utf-8").splitlines()
@@ -128,10 +143,9 @@ def write_html(book: Book, sources: Path, output: Path) -> None:
     options = ["--split-level=1", "--chunk-template=%n.html", "--section-divs", f"--template={HERE / 'page.html'}"]
     write(book, sources, "chunkedhtml", *options, f"--variable=pdf:{book.pdf}", f"--output={output}")
     (output / "sitemap.json").unlink()
-    copy_mathjax(output)
-    styles = [HERE / "book.css", *(book.root / name for name in as_list(book.groups["html"].get("css")))]
-    text = "".join(style.read_text(encoding="utf-8") for style in styles)
-    (output / "site_libs/book.css").write_text(text, encoding="utf-8")
+    for name in as_list(book.groups["html"].get("css")):
+        (output / name).parent.mkdir(exist_ok=True)
+        shutil.copy(book.root / name, output / name)
     # Pandoc's pages lie beside each other; their addresses become Quarto's, which are those of the sources.
     pages = {f"{i:03}.html": page_of(file) for i, file in enumerate(book.files, 1)}
     for name, page in pages.items():
@@ -144,6 +158,10 @@ def write_html(book: Book, sources: Path, output: Path) -> None:
         (output / name).unlink()
         (output / page).parent.mkdir(parents=True, exist_ok=True)
         (output / page).write_text(text, encoding="utf-8")
+    finish(output)
+    write_index(output, pages.values())
+    for name in ("book.css", "book.js"):
+        shutil.copy(HERE / name, output / "site_libs")
 
 
 def write_pdf(book: Book, sources: Path, output: Path) -> None:

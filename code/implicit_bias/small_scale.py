@@ -1,8 +1,8 @@
-r"""The limit of small initial weights, when both layers and the biases are trained on the cross-entropy.
+"""The limit of small initial weights, when both layers and the biases are trained on the cross-entropy.
 
-Scale all initial weights by :math:`\sigma` and let :math:`\sigma \to 0`. For a fixed number of steps the weights
-divided by :math:`\sigma` converge to a recursion in which :math:`\sigma` does not occur (the book's
-@thm-small-scale): the logits are of order :math:`\sigma^2`, so the softmax sees the output bias alone.
+Scale all initial weights by σ and let σ → 0. For a fixed number of steps the weights divided by σ converge to a
+recursion in which σ does not occur (`thm-small-scale`): the logits are of order σ², so the softmax sees the output
+bias alone.
 """
 
 from dataclasses import dataclass
@@ -29,16 +29,14 @@ class SmallScaleState:
 def small_scale_limit(
     U: ArrayLike, A: ArrayLike, X: ArrayLike, labels: ArrayLike, alpha: float, gamma: float, steps: int
 ) -> list[SmallScaleState]:
-    r"""Run the limit recursion from ``(U, A, 0)``; return its states at 0, 1, ..., ``steps``.
+    """Run the limit recursion from ``(U, A, 0)``; return its states at 0, 1, ..., ``steps``.
 
-    With :math:`\tilde x_i = (x_i, 1)`, :math:`\delta_i = \mathrm{softmax}(c) - e_{y_i}` and means over the n samples,
+    With ``x̃_i = (x_i, 1)``, ``δ_i = softmax(c) - e_{y_i}`` and means over the n samples,
 
-    .. math:: U' = U - \alpha \,\overline{(A^\top \delta_i \circ \varphi'(U \tilde x_i))\, \tilde x_i^\top},\quad
-              A' = A - \alpha \,\overline{\delta_i\, \varphi(U \tilde x_i)^\top},\quad
-              c' = c - \alpha \,\overline{\delta_i}.
+        U' = U - α mean_i (Aᵀδ_i ∘ φ'(U x̃_i)) x̃_iᵀ,   A' = A - α mean_i δ_i φ(U x̃_i)ᵀ,   c' = c - α mean_i δ_i.
 
     ``U`` has shape (m, d+1), ``A`` (k, m), ``X`` (n, d), and the n labels are from 0 to k - 1; the step size ``alpha``
-    is positive, and ``gamma`` is also taken as the derivative of the leaky ReLU at 0 (@thm-small-scale).
+    is positive, and ``gamma`` is also taken as the derivative of the leaky ReLU at 0 (`thm-small-scale`).
 
     >>> small_scale_limit([[1, 0]], [[0], [1]], X=[[2]], labels=[0], alpha=1.0, gamma=0.5, steps=1)[-1].A.tolist()
     [[1.0], [0.0]]

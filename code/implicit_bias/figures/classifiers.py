@@ -12,85 +12,96 @@ from ..checks import Array
 from ..margin import max_margin, min_norm_interpolator
 from ..network import g
 from ..orthogonality import gaussian_grams, p_orthogonality, p_orthogonality_of_gram, plane_example, sharp_family
-from .style import COLORS, band, curve, figure
+from .style import COLORS, HALF, INK, MEASURED, OTHER, PROVED, band, curve, figure, name, ticks
 
 
-def dual_weights() -> Figure:
+def dual_weights() -> list[Figure]:
     """Dual weights of the minimum-norm interpolator on the sharp family with ``R = 1``, against ``p``.
 
-    Left: the smallest weight, with the lower bound ``1 - 1/(p-1)`` of `lem-dual-weights`. Right: the largest
+    First the smallest weight, with the lower bound ``1 - 1/(p-1)`` of `lem-dual-weights`. Then the largest
     ratio of two weights, where all are positive, with the bound ``1 + 2/(p-2)`` of `thm-near-uniform`.
     """
-    p, fine = np.linspace(1.02, 6, 60), np.linspace(2.001, 6, 400)
-    with figure(columns=2, height=3.1) as (fig, (left, right)):
+    p, fine = np.linspace(1.02, 6, 250), np.linspace(2.001, 6, 400)
+    with figure(width=HALF) as (left, least), figure(width=HALF) as (right, ratio):
         for k, n in enumerate((5, 20, 100)):
             s = np.array([min_norm_interpolator(*sharp_family(n, q)).dual for q in p])
-            least = s.min(axis=1)
-            look = {"markevery": (3 * k, 10), **curve(k)}
-            left.plot(p, least, label=f"$n={n}$", **look)
-            right.plot(p[least > 0], (s.max(axis=1) / least)[least > 0], **look)
-        look = {"label": "bound", "color": COLORS[4], "linestyle": (0, (1, 1)), "linewidth": 2}
-        left.plot(fine, [1 - bounds.dual_weight_deviation(q) for q in fine], **look)
-        right.plot(fine, [bounds.weight_ratio(q) for q in fine], **look)
-        left.axhline(0, color="black", linewidth=0.8)
-        left.set(ylim=(-2, 1), xlabel="$p$", ylabel=r"$\min_i\, s_i$")
-        right.set(ylim=(1, 60), yscale="log", xlabel="$p$", ylabel=r"$\max_{i,j}\, s_i/s_j$", xlim=left.get_xlim())
-        right.set_yticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
-        right.minorticks_off()
-        left.legend(loc="lower right")
-    return fig
+            low = s.min(axis=1)
+            look = {**curve(k), "label": f"$n={n}$", "markevery": (10 * k, 50)}
+            least.plot(p, low, **look)
+            ratio.plot(p[low > 0], (s.max(axis=1) / low)[low > 0], **look)
+            zero = float(np.interp(0, low, p))
+            least.plot([zero], [0], "o", color=COLORS[k], markerfacecolor="white", zorder=4)
+            name(least, f"$n={n}$: $p<{zero:.3g}$", (2.5, -0.8 - 0.4 * k), COLORS[k])
+        least.plot(fine, [1 - bounds.dual_weight_deviation(q) for q in fine], color=PROVED, linewidth=2)
+        ratio.plot(fine, [bounds.weight_ratio(q) for q in fine], color=PROVED, linewidth=2)
+        name(least, "bound", (4.2, 0.5), PROVED)
+        name(ratio, "bound", (2.3, 9), PROVED)
+        ratio.legend(loc="upper right")
+        least.axhspan(-2, 0, color="#eeeeee", zorder=0)
+        name(least, "the classifiers differ", (2.5, -0.35))
+        least.set(xlim=(1, 6), ylim=(-2, 1), xlabel="$p$", ylabel=r"smallest weight $s_i$")
+        ratio.set(xlim=(1, 6), ylim=(1, 60), yscale="log", xlabel="$p$", ylabel=r"largest ratio $s_i/s_j$")
+        ticks(least, "y", (-2, -1, 0, 1))
+        ticks(ratio, "y", (1, 2, 5, 10, 20, 50))
+    return [left, right]
 
 
 def gaussian_orthogonality() -> Figure:
     """Frequency with which Gaussian data are 3-orthogonal, against ``d/(p²n² log n)``.
 
-    Bands are 95 % Clopper-Pearson intervals. Vertical marks above the curves: the dimension that
+    Bands are 95 % Clopper-Pearson intervals. Marks above the curves: the dimension that
     `thm-gaussian-sharp` asks for with ``δ = 0.05``.
     """
     p, draws, rng = 3.0, 400, np.random.default_rng(0)
-    scaled = np.concatenate([np.linspace(1, 6, 16), np.geomspace(6.5, 12, 6)])
-    with figure(height=3.3) as (fig, (axes,)):
-        for k, n in enumerate((8, 16, 32, 64)):
+    scaled = np.concatenate([np.linspace(1.5, 6, 16), np.geomspace(6.5, 12, 4)])
+    with figure(2.9) as (fig, axes):
+        for k, n in enumerate((8, 16, 64)):
             unit = (p * n) ** 2 * np.log(n)
             stacks = (gaussian_grams(n, round(c * unit), draws, rng) for c in scaled)
             hits = np.array([(p_orthogonality_of_gram(grams) >= p).sum() for grams in stacks])
             low, high = np.transpose([binomtest(count, draws).proportion_ci() for count in hits])
             band(axes, scaled, [low, hits / draws, high], k, label=f"$n={n}$", markevery=(k, 4))
             enough = bounds.gaussian_dimension_sharp(n, p, 0.05) / unit
-            axes.plot([enough, enough], [1.03, 1.12], color=COLORS[k], clip_on=False)
-            axes.plot([enough], [1.12], marker=curve(k)["marker"], color=COLORS[k], clip_on=False)
-        axes.axvline(4, color="black", linewidth=1, linestyle=(0, (1, 1)))
-        axes.text(4.1, 0.04, "threshold", rotation=90, va="bottom")
-        axes.text(scaled[-1], 1.17, "proved sufficient", ha="right", va="bottom")
-        axes.set(xlabel=r"$d\,/\,(p^2 n^2\, \log\, n)$", ylabel="frequency of $p$-orthogonality", ylim=(0, 1.25))
-        axes.set_yticks(np.linspace(0, 1, 6))
+            axes.plot([enough], [1.09], color=PROVED, marker=curve(k)["marker"], clip_on=False)
+            name(axes, f"${n}$", (enough, 1.1), PROVED, "above")
+        axes.plot([4, 4], [0, 1], color=INK, linewidth=1)
+        name(axes, r"limit, $n\to\infty$", (4, 0.07))
         axes.legend(loc="center right")
+        name(axes, "proved, for $n=$", (5.9, 1.16), PROVED, "left")
+        axes.set(
+            xlabel=r"$d\,/\,(p^2 n^2\, \log\, n)$", ylabel="share of draws", ylim=(0, 1.3), xscale="log", xlim=(1.5, 12)
+        )
+        ticks(axes, "x", (2, 3, 4, 6, 8, 12))
+        ticks(axes, "y", (0, 0.5, 1))
     return fig
 
 
-def plane() -> Figure:
+def plane() -> list[Figure]:
     """The two samples of `thm-plane` with both classifiers, their boundaries, and the lines ``⟨w, x⟩ = 1``."""
     X, y = plane_example()
-    panels = (
-        (max_margin(X, y).w, r"$w_{\mathrm{MM}}$", (0.25, -0.4)),
-        (min_norm_interpolator(X, y).w, r"$w_{\mathrm{MNI}}$", (0.1, -0.95)),
+    drawn = (
+        (max_margin(X, y).w, r"$w_{\mathrm{MM}}$", MEASURED),
+        (min_norm_interpolator(X, y).w, r"$w_{\mathrm{MNI}}$", OTHER),
     )
-    with figure(columns=2, height=3.1, sharex=True, sharey=True) as (fig, both):
-        for axes, color, (w, name, place) in zip(both, COLORS, panels):
+    figures: list[Figure] = []
+    for w, title, color in drawn:
+        with figure(2.5, HALF) as (fig, axes):
             along = np.array([-w[1], w[0]]) / np.linalg.norm(w)
             for level, style in ((0.0, "-"), (1.0, "--")):
                 ends = level * w / (w @ w) + np.outer([-6, 6], along)
                 axes.plot(*ends.T, color=color, linestyle=style)
             arrow = {"arrowstyle": "-|>", "color": color, "lw": 2.2}
             axes.annotate("", xy=(w[0], w[1]), xytext=(0, 0), arrowprops=arrow, zorder=3)
-            axes.text(place[0], place[1], name, color=color)
-            axes.plot(*X.T, "o", color="black", markersize=7, zorder=4)
+            name(axes, f"{title}, norm {np.linalg.norm(w):.3f}", (1.0, -1.25), color)
+            axes.plot(*X.T, "o", color=INK, markersize=7, zorder=4)
             for label, x in zip(("$x_1$", "$x_2$"), X):
-                axes.text(x[0] + 0.1, x[1] + 0.1, label)
-            axes.set(aspect="equal", xlim=(-1.4, 2.8), ylim=(-1.5, 1.8), xlabel="first coordinate")
-            axes.set_title(f"{name}, norm {np.linalg.norm(w):.3f}")
-        both[0].set_ylabel("second coordinate")
-    return fig
+                name(axes, label, (x[0], x[1]), xytext=(6, -8))
+            axes.set(aspect="equal", xlim=(-1.2, 3.2), ylim=(-1.6, 1.8), xlabel="first coordinate")
+            axes.set_ylabel("second coordinate")
+            ticks(axes, "x", (-1, 0, 1, 2, 3))
+            ticks(axes, "y", (-1, 0, 1))
+        figures.append(fig)
+    return figures
 
 
 def _angle(v: Array, w: Array) -> float:
@@ -114,10 +125,10 @@ def descent_angles(X: Array, y: Array, alpha: float, times: ArrayLike, logistic:
     return np.array(angles)
 
 
-def two_losses() -> Figure:
+def two_losses() -> list[Figure]:
     """Angle between the iterates of gradient descent and ``w_MM``, for the logistic and the squared loss.
 
-    Left: Gaussian samples with ``pR² > 2``, their norms spread over a factor of 1.2. Right: `thm-plane`.
+    First Gaussian samples with ``pR² > 2``, their norms spread over a factor of 1.2; then `thm-plane`.
     """
     rng = np.random.default_rng(0)
     n, d = 8, 4000
@@ -125,17 +136,23 @@ def two_losses() -> Figure:
     # Gradient descent sees the samples only through their inner products: n coordinates are enough.
     nearly_orthogonal = np.asarray(np.linalg.cholesky(X @ X.T / d), dtype=np.float64), y
     times = np.unique(np.geomspace(1, 20_000, 24).round().astype(int))
-    with figure(columns=2, height=3.0, sharey=True) as (fig, panels):
-        titles = ("$pR^2>2$", "two samples in the plane")
-        for axes, (X, y), title in zip(panels, (nearly_orthogonal, plane_example()), titles):
-            alpha = len(y) / float(np.linalg.norm(X, 2)) ** 2
-            for k, (label, factor) in enumerate((("logistic", 4), ("squared", 1))):
-                angles = descent_angles(X, y, factor * alpha, times, label == "logistic")
-                axes.loglog(times, np.maximum(angles, 1e-17), label=f"{label} loss", markevery=3, **curve(k))
-            axes.set(title=title, xlabel="step $t$", ylim=(1e-17, 3))
-        panels[0].set_ylabel(r"angle to $w_{\mathrm{MM}}$ (radians)")
-        panels[1].legend(loc="center right")
-    return fig
+    figures: list[Figure] = []
+    for X, y in (nearly_orthogonal, plane_example()):
+        alpha = len(y) / float(np.linalg.norm(X, 2)) ** 2
+        with figure(2.2, HALF) as (fig, axes):
+            for text, factor, color in (("logistic", 4, MEASURED), ("squared", 1, OTHER)):
+                angles = np.degrees(descent_angles(X, y, factor * alpha, times, text == "logistic"))
+                axes.semilogx(times, np.maximum(angles, 1e-16), color=color)
+                name(axes, text, (times[12], angles[12]), color, "above")
+            axes.set(xlabel="step $t$", ylabel=r"angle to $w_{\mathrm{MM}}$, degrees")
+            ticks(axes, "x", (1, 10, 100, 1000, 10_000))
+            if figures:
+                axes.set_ylim(0, 50)
+            else:
+                axes.set(yscale="log", ylim=(1e-15, 1e2))
+                ticks(axes, "y", (1, 1e-5, 1e-10, 1e-15))
+        figures.append(fig)
+    return figures
 
 
 def _data(n: int, pR2: float, draws: int, rng: np.random.Generator) -> Iterator[Array]:
@@ -186,12 +203,12 @@ def near_uniform_table() -> str:
         "| data | $n$ | $R$ | $pR^2$ | ratio | bound | cosine | bound |",
         "|:" + "-" * 21 + "|----:|------:|------:|---------:|---------:|--------:|--------:|",
     ]
-    for name, (X, y) in cases.items():
+    for case, (X, y) in cases.items():
         solution, lengths, n = max_margin(X, y), np.linalg.norm(X, axis=1), len(y)
         R, p = lengths.max() / lengths.min(), p_orthogonality(X)
         ratio = solution.dual.max() / solution.dual.min()
         cosine = np.cos(_angle(solution.w, y @ X))
         pR2 = "$\\infty$" if np.isinf(p) else f"{p * R**2:.2f}"
         numbers = (ratio, bounds.weight_ratio_exact(n, p, R), cosine, bounds.angle_cosine(p, R))
-        lines.append(f"| {name} | {n} | {R:.2f} | {pR2} | " + " | ".join(f"{value:.4f}" for value in numbers) + " |")
+        lines.append(f"| {case} | {n} | {R:.2f} | {pR2} | " + " | ".join(f"{value:.4f}" for value in numbers) + " |")
     return "\n".join(lines)

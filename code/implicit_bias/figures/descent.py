@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .. import bounds, network
 from ..checks import Array
 from ..margin import max_margin
-from .style import curve, figure, shared_legend
+from .style import COLORS, HALF, MEASURED, PROVED, curve, figure, name, slope, ticks
 
 STEP_SIZES = (0.1, 1.0, 10.0, 100.0, 300.0, 1000.0)
 """Step sizes of `hitting_times`."""
@@ -50,32 +50,45 @@ def kink_quotient(gamma: float, delta: float) -> float:
 
 def kink() -> Figure:
     """Draw `kink_quotient` against ``δ``."""
-    deltas = np.logspace(-6, 0, 13)
-    with figure(height=3.4) as (fig, (axes,)):
+    deltas = np.logspace(-6, -2, 9)
+    with figure() as (fig, axes):
         for k, gamma in enumerate((0.05, 0.5, 0.9, 1.0)):
-            axes.loglog(deltas, [kink_quotient(gamma, t) for t in deltas], label=rf"$\gamma={gamma}$", **curve(k))
-        axes.axhline(bounds.smoothness_constant(), label=r"$1/4$", **curve(4) | {"marker": ""})
+            quotients = [kink_quotient(gamma, t) for t in deltas]
+            axes.loglog(deltas, quotients, **curve(k))
+            name(axes, rf"$\gamma={gamma:g}$", (deltas[-1], quotients[-1]), COLORS[k], xytext=(5, (6, -2, -2, 0)[k]))
+        name(axes, "bound 1/4", (1e-5, bounds.smoothness_constant()), PROVED, "below")
+        slope(axes, (3e-6, 1e3), -1)
+        axes.set(xlim=(6e-7, 2e-1), ylim=(0.05, 1e6))
+        ticks(axes, "x", (1e-6, 1e-4, 1e-2))
+        ticks(axes, "y", (1, 1e2, 1e4, 1e6))
         axes.set_xlabel(r"distance $\delta$ of $W^{+}$ and $W^{-}$ to the kink")
-        axes.set_ylabel(r"$\|\nabla\hat L(W^{+})-\nabla\hat L(W^{-})\|_F\,/\,\|W^{+}-W^{-}\|_F$")
-        axes.legend()
+        axes.set_ylabel("difference quotient\nof the gradient")
     return fig
 
 
-def run() -> Figure:
-    """Draw the mean of ``Ĝ`` over the first T iterates on `example`, a panel a step size, with its two bounds."""
+def run() -> list[Figure]:
+    """Draw the mean of ``Ĝ`` over the first T iterates on `example`, for two step sizes, with its two bounds."""
     e, steps = example(), 10_000
-    counts, sparse = (np.unique(np.logspace(0, np.log10(steps), k).astype(int)) for k in (200, 9))
-    with figure(columns=2, height=3.4, sharex=True, sharey=True) as (fig, panels):
-        for axes, alpha in zip(panels, (1.0, 100.0)):
+    counts, further = (np.unique(np.geomspace(1, last, 100).astype(int)) for last in (steps, 1_000_000))
+    figures = []
+    for alpha in (1.0, 100.0):
+        with figure(width=HALF) as (fig, axes):
             path = network.gradient_descent(e.X, e.y, e.W0, e.a, e.gamma, alpha, steps - 1)
             mean = np.cumsum(path.G)[counts - 1] / counts
-            axes.loglog(counts, mean, label=r"mean of $\hat G$, measured", markevery=25, **curve(0))
-            for k, (rate, label) in enumerate(((bounds.fast_rate, "fast rate"), (bounds.rate_homework, "homework"))):
-                bound = [min(1.0, rate(T, alpha, e.c, path.F[0])) for T in sparse]
-                axes.loglog(sparse, bound, label=label, **curve(k + 1))
-            axes.set(title=rf"$\alpha={alpha:g}$", xlabel="number of iterates $T$")
-        shared_legend(fig)
-    return fig
+            axes.loglog(counts, mean, color=MEASURED)
+            name(axes, "measured", (counts[-1], mean[-1]), MEASURED, "below")
+            for rate, style, text in (
+                (bounds.rate_homework, "--", "homework's\nbound"),
+                (bounds.fast_rate, "-", "fast rate's\nbound"),
+            ):
+                bound = [min(1.0, rate(T, alpha, e.c, path.F[0])) for T in further]
+                axes.loglog(further, bound, color=PROVED, linestyle=style)
+                name(axes, text, (further[-1], bound[-1]), PROVED, "right")
+            axes.set(xlabel="number of iterates $T$", ylabel=r"mean of $\hat G$", xlim=(1, 3e8), ylim=(5e-5, 2))
+            ticks(axes, "x", (1, 1e2, 1e4, 1e6))
+            ticks(axes, "y", (1e-4, 0.01, 1))
+        figures.append(fig)
+    return figures
 
 
 @cache
@@ -98,18 +111,20 @@ def hitting_slope(alpha: float) -> float:
 
 
 def hitting_times() -> Figure:
-    """Draw the first hitting time of ``Ĝ ≤ ε`` against ε for six step sizes, with both bounds."""
-    e = example()
-    norm0 = float(np.linalg.norm(e.W0))
-    with figure(2, 3, height=4.6, sharex=True, sharey=True) as (fig, panels):
-        for axes, alpha in zip(panels, STEP_SIZES):
-            eps, times = first_times(alpha)
-            axes.loglog(eps, times, label="measured", **curve(0))
-            fast = [bounds.steps_fast_rate(target, alpha, e.c, norm0) for target in eps]
-            axes.loglog(eps, fast, label="fast rate", **curve(1))
-            homework = [bounds.steps_homework(target, alpha, e.c, norm0) for target in eps]
-            axes.loglog(eps, homework, label="homework", **curve(2))
-            axes.set(title=rf"$\alpha={alpha:g}$", xlabel=r"target $\varepsilon$", ylabel=r"steps $T$")
-            axes.label_outer()
-        shared_legend(fig)
+    """Draw the first hitting time of ``Ĝ ≤ ε`` against ε for ``α = 100``, with both bounds."""
+    e, alpha = example(), 100.0
+    norm0, (eps, times) = float(np.linalg.norm(e.W0)), first_times(alpha)
+    with figure() as (fig, axes):
+        axes.loglog(eps, times, **curve(0))
+        name(axes, "measured", (eps[-1], times[-1]), MEASURED)
+        for count, style, text in (
+            (bounds.steps_homework, "--", r"homework: $1/\varepsilon^2$"),
+            (bounds.steps_fast_rate, "-", r"fast rate: $1/\varepsilon$"),
+        ):
+            enough = [count(target, alpha, e.c, norm0) for target in eps]
+            axes.loglog(eps, enough, color=PROVED, linestyle=style)
+            name(axes, text, (eps[-1], enough[-1]), PROVED)
+        axes.set(xlabel=r"target $\varepsilon$", ylabel="number of steps", xlim=(0.1, 1e-8), ylim=(1, 1e13))
+        ticks(axes, "x", (0.1, 0.01, 1e-3, 1e-4))
+        ticks(axes, "y", (1, 1e4, 1e8, 1e12))
     return fig

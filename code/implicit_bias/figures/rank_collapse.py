@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from .. import bounds, network, rank
 from ..checks import Array
-from .style import COLORS, band, curve, figure
+from .style import COLORS, INK, MEASURED, PROVED, band, curve, figure, name, ticks
 
 DRAWS = range(5)  # of data and weights, behind each band
 THETA = 1 / 3  # the θ(S) of the data where they are not orthogonal
@@ -27,41 +27,53 @@ def spectra() -> Figure:
     n, m, d = 12, 150, 300
     X, y, W0, a = _draw(n, m, d, np.random.default_rng(0))
     W0 = bounds.one_step_sigma(m, d, n, 1.0, 1.0, 1.0) * W0
-    with figure() as (fig, (axes,)):
+    with figure() as (fig, axes):
         for k, t in enumerate((0, 1, 100)):
             W = network.gradient_descent(X, y, W0, a, GAMMA, 1.0, t).W
             singular = np.linalg.svd(W, compute_uv=False)
-            label = f"$t={t}$: stable rank {rank.stable_rank(W):.2f}"
-            axes.plot(np.arange(1, m + 1), singular / singular[0], label=label, markevery=15, **curve(k))
-        axes.set(yscale="log", xlabel="index $k$", ylabel=r"$s_k(W^{(t)})\,/\,s_1(W^{(t)})$")
-        axes.legend(loc="center right", bbox_to_anchor=(1.0, 0.68))
+            text = f"$t={t}$: {rank.stable_rank(W):.1f}"
+            axes.plot(np.arange(1, m + 1), singular / singular[0], label=text, **curve(k) | {"marker": ""})
+        axes.axvline(n, color=INK, linewidth=0.8)
+        name(axes, f"$k=n={n}$", (n, 1.4), place="above")
+        axes.legend(loc="lower left", title="stable rank")
+        axes.set(xscale="log", yscale="log", xlabel="index $k$", ylabel="singular value $s_k/s_1$")
+        axes.set(xlim=(1, 160), ylim=(1e-6, 1.5))
+        ticks(axes, "x", (1, 10, 100))
+        ticks(axes, "y", (1, 1e-2, 1e-4, 1e-6))
     return fig
 
 
 def initial_rank() -> Figure:
     """Stable rank of Gaussian weights over a grid of ``(m, d)``, against ``md/(√m+√d)²`` and the proved floor."""
-    rng, dims, fine = np.random.default_rng(1), (10, 30, 100, 300, 900), np.geomspace(10, 900, 60)
-    with figure(columns=2) as (fig, (left, right)):
+    rng, dims, fine = (
+        np.random.default_rng(1),
+        (10, 30, 100, 300, 900),
+        np.unique(np.geomspace(10, 900, 60).astype(int)),
+    )
+    with figure(2.9) as (fig, axes):
         for k, m in enumerate((25, 100, 400)):
             measured = np.array([[rank.stable_rank(rng.standard_normal((m, d))) for _ in DRAWS] for d in dims]).T
-            band(left, dims, measured, k, label=f"$m={m}$")
-            left.plot(fine, m * fine / (np.sqrt(m) + np.sqrt(fine)) ** 2, color="black", linewidth=0.7)
-            left.plot(fine, np.minimum(m, fine) / 18, color=COLORS[k], linewidth=0.8, linestyle=":")
-            band(right, dims, measured / [rank.expected_stable_rank(m, d) for d in dims], k)
-        left.set(xscale="log", yscale="log", xlabel="$d$", ylabel=r"$\mathrm{StableRank}(W^{(0)})$")
-        left.legend(loc="upper left")
-        right.axhline(1, color="black", linewidth=0.7)
-        right.set(xscale="log", xlabel="$d$", ylabel=r"measured over $md/(\sqrt{m}+\sqrt{d})^2$")
+            middle = band(axes, dims, measured, k, linestyle="none")
+            name(axes, f"$m={m}$", (dims[-1], middle[-1]), COLORS[k])
+            axes.plot(fine, [rank.expected_stable_rank(m, v) for v in fine.tolist()], color=INK, linewidth=0.8)
+            axes.plot(fine, np.minimum(m, fine) / 18, color=PROVED, linewidth=1.2)
+        name(axes, "prediction", (100, rank.expected_stable_rank(400, 100)), place="left", xytext=(-6, 8))
+        name(axes, "proved floors", (35, 35 / 18), PROVED, "left")
+        axes.set(
+            xscale="log", yscale="log", xlabel="$d$", ylabel=r"StableRank$(W^{(0)})$", xlim=(8, 4000), ylim=(0.5, 250)
+        )
+        ticks(axes, "x", (10, 100, 1000))
+        ticks(axes, "y", (1, 10, 100))
     return fig
 
 
 def one_step() -> Figure:
-    """Stable rank before and after one step (α = 1) against σ, with the bound of `thm-one-step`.
+    """Stable rank before and after one step (α = 1) against σ, with the bound of `thm-one-step-fine`.
 
     The bound at a given σ is that of the smallest η that σ allows, and is drawn where one exists.
     """
     n, sigmas, gradient_rank = 8, np.geomspace(1e-6, 1.0, 25), bounds.gaussian_gradient_rank_bound(THETA, GAMMA)
-    with figure(height=3.6) as (fig, (axes,)):
+    with figure(3.1) as (fig, axes):
         for k, (m, d) in enumerate(((50, 100), (100, 300), (200, 600))):
             rng = np.random.default_rng(k)
             before, after = [], []
@@ -69,71 +81,98 @@ def one_step() -> Figure:
                 X, y, Z, a = _draw(n, m, d, rng)
                 before.append(rank.stable_rank(Z))
                 after.append([rank.stable_rank(v * Z - network.loss_gradient(X, y, v * Z, a, GAMMA)) for v in sigmas])
-            band(axes, sigmas, after, k, label=f"$m={m},\\ d={d}$", markevery=3)
-            axes.axhline(float(np.median(before)), color=COLORS[k], linewidth=0.8, linestyle=":")
+            middle = band(axes, sigmas, after, k, markevery=3)
+            name(axes, f"$m={m}$", (sigmas[-1], float(np.median(before))), COLORS[k])
             limit = bounds.small_sigma(m, d, n, THETA, 0.25, 1.0, 1.0, 1.0, 1 - 1e-9)
             x = np.geomspace(sigmas[0], 0.6 * limit, 80)
             bound = [bounds.one_step_rank_bound(gradient_rank, v / limit) for v in x]
-            axes.plot(x, bound, color=COLORS[k], linewidth=2.2, alpha=0.6, label="" if k else "bound")
-        C = bounds.ONE_STEP_CONSTANT
-        axes.axhline(C, color="black", linewidth=0.8, label=f"$C = {C:.0f}$")
-        axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel=r"$\mathrm{StableRank}(W^{(1)})$")
-        axes.legend(loc="lower right")
+            axes.plot(x, bound, color=PROVED)
+            if not k:
+                level, ends = 15.0, [np.interp(15.0, bound, x), sigmas[np.argmax(middle > 15.0)]]
+                axes.annotate(
+                    "", (ends[1], level), (ends[0], level), arrowprops={"arrowstyle": "<->", "shrinkA": 0, "shrinkB": 0}
+                )
+                text = rf"$\sigma\times{float(f'{ends[1] / ends[0]:.0e}'):.0f}$"
+                name(axes, text, (3.5 * ends[0], level), place="above")
+        name(axes, "proved", (sigmas[0], 50), PROVED)
+        name(axes, "measured", (2e-5, 1.6), MEASURED, "above")
+        axes.set(
+            xscale="log",
+            yscale="log",
+            xlabel=r"$\sigma$",
+            ylabel=r"StableRank$(W^{(1)})$",
+            xlim=(1e-6, 60),
+            ylim=(1, 120),
+        )
+        ticks(axes, "x", (1e-6, 1e-4, 1e-2, 1))
+        ticks(axes, "y", (1, 10, 100))
     return fig
 
 
 def trajectory() -> Figure:
-    """``StableRank(W⁽ᵗ⁾ - W⁽⁰⁾)`` along runs with several step sizes, against the bound of `thm-trajectory`."""
-    gamma, steps = 0.2, 300
+    """Largest ``StableRank(W⁽ᵗ⁾ - W⁽⁰⁾)`` along runs, against ``γ``, and the bound of `thm-trajectory`.
 
-    def ranks(X: Array, y: Array, W0: Array, a: Array, alpha: float) -> Array:
-        run = network.gradient_descent(X, y, W0, a, gamma, alpha, steps, record_rank=True)
-        return np.asarray(run.rank_of_change)[1:]
+    Gaussian starts and data with ``θ = 1/3``; and for ``θ = 0`` the starts of `prp-sharp-adversarial`.
+    """
+    steps, alphas, slopes = 50, (0.1, 10.0, 1000.0), (0.02, 0.05, 0.1, 0.2, 0.5)
 
-    t = np.arange(1, steps + 1)
-    marks = (np.unique(np.geomspace(1, steps, 10).astype(int)) - 1).tolist()
-    with figure(columns=2, height=3.4, sharey=True) as (fig, (left, right)):
-        for k, alpha in enumerate((0.1, 10.0, 1000.0)):
-            look = {"label": rf"$\alpha={alpha:g}$", "markevery": marks}
-            rows = [ranks(*_draw(10, 40, 80, np.random.default_rng(s)), alpha) for s in DRAWS]
-            band(left, t, rows, k, **look)
-            right.plot(t, ranks(*rank.extremal_network(2, 12), alpha), **look, **curve(k))
-        titles = (r"$\theta=1/3$, Gaussian start", r"$\theta=0$, worst start")
-        for axes, theta, title in zip((left, right), (THETA, 0.0), titles):
-            axes.axhline(bounds.trajectory_rank_bound(theta, gamma), color="black", linewidth=0.9, label="bound")
-            axes.set(xscale="log", xlabel="$t$", title=title)
-        left.set_ylabel(r"$\mathrm{StableRank}(W^{(t)}-W^{(0)})$")
-        right.legend(loc="lower left", labelspacing=0.2)
+    def largest(X: Array, y: Array, W0: Array, a: Array, gamma: float) -> float:
+        runs = (network.gradient_descent(X, y, W0, a, gamma, v, steps, record_rank=True) for v in alphas)
+        return float(max(max(run.rank_of_change[1:]) for run in runs))
+
+    fine = np.geomspace(0.02, 1, 100)
+    with figure(2.9) as (fig, axes):
+        draws = [_draw(10, 40, 80, np.random.default_rng(s)) for s in DRAWS]
+        band(axes, slopes, [[largest(*draw, v) for v in slopes] for draw in draws], 1)
+        for theta, style in ((THETA, "-"), (0.0, "--")):
+            axes.plot(fine, [bounds.trajectory_rank_bound(theta, v) for v in fine], color=PROVED, linestyle=style)
+        worst = {1 / (k - 1): largest(*rank.extremal_network(1, k), 1 / (k - 1)) for k in (2, 3, 6, 12, 40)}
+        axes.plot(list(worst), list(worst.values()), "D", color=COLORS[3])
+        name(axes, r"bound, $\theta=1/3$", (0.05, bounds.trajectory_rank_bound(THETA, 0.05)), PROVED)
+        name(axes, "worst start,\n" r"$\theta=0$, on" "\nits bound", (0.018, 3.7), COLORS[3])
+        name(axes, r"Gaussian start, $\theta=1/3$", (0.02, 1.35), MEASURED, xytext=(0, -3))
+        axes.set(xscale="log", yscale="log", xlabel=r"slope $\gamma$", ylabel=r"largest StableRank$(W^{(t)}-W^{(0)})$")
+        ticks(axes, "x", (0.02, 0.05, 0.1, 0.2, 0.5, 1))
+        ticks(axes, "y", (1, 2, 5, 10, 20))
     return fig
 
 
-def sharp_limits() -> Figure:
-    """The two limits of the gradient's stable rank for orthogonal data: Gaussian and adversarial weights."""
+def _gradient_rank(y: Array, m: int, rng: np.random.Generator) -> float:
+    """Return the gradient's stable rank for orthonormal samples and small Gaussian weights of width ``m``."""
+    W = 1e-6 * rng.standard_normal((m, len(y)))
+    a = network.output_weights(rng.choice([-1.0, 1.0], m))
+    return rank.stable_rank(network.loss_gradient(np.eye(len(y)), y, W, a, GAMMA))
+
+
+def gaussian_limit() -> Figure:
+    """The gradient's stable rank for orthogonal data and Gaussian weights, against the width (`prp-sharp-gaussian`)."""
     rng, widths = np.random.default_rng(3), np.geomspace(10, 10_000, 9).astype(int)
-
-    def gradient_rank(y: Array, m: int) -> float:
-        W = 1e-6 * rng.standard_normal((m, len(y)))
-        a = network.output_weights(rng.choice([-1.0, 1.0], m))
-        return rank.stable_rank(network.loss_gradient(np.eye(len(y)), y, W, a, GAMMA))
-
-    with figure(columns=2, height=3.4) as (fig, (left, right)):
-        for k, n in enumerate((1, 4, 16, 64)):
+    with figure() as (fig, axes):
+        for k, n in enumerate((4, 16, 64)):
             y = rng.choice([-1.0, 1.0], n)
-            ranks = [[gradient_rank(y, m) for _ in DRAWS] for m in widths]
-            band(left, widths, np.transpose(ranks), k, label=f"$n={n}$")
-            left.axhline(rank.gaussian_gradient_rank(np.ones(n), GAMMA), color=COLORS[k], linewidth=0.8, linestyle=":")
-        left.axhline(rank.gaussian_spread(GAMMA), color="black", linewidth=0.9)
-        left.set(xscale="log", xlabel="$m$", ylabel=r"$\mathrm{StableRank}(\nabla\widehat{L})$")
-        left.set_title("Gaussian weights")
-        left.legend(loc="center right", bbox_to_anchor=(1.0, 0.27), ncols=2)
-        slopes = np.geomspace(0.02, 1, 100)
-        largest, gaussian = [bounds.spread_bound(v) for v in slopes], [rank.gaussian_spread(v) for v in slopes]
-        right.plot(slopes, largest, color="black", linewidth=1.2, label=r"$(1+\gamma)^2/4\gamma$")
-        right.plot(slopes, gaussian, color=COLORS[1], linestyle="--", label=r"$\kappa_\infty$")
+            band(axes, widths, np.transpose([[_gradient_rank(y, m, rng) for _ in DRAWS] for m in widths]), k)
+            limit = rank.gaussian_gradient_rank(np.ones(n), GAMMA)
+            axes.plot(widths[[0, -1]], [limit, limit], color=INK, linewidth=0.8)
+            name(axes, f"$n={n}$", (widths[-1], limit), COLORS[k], xytext=(5, -4))
+        axes.plot(widths[[0, -1]], [rank.gaussian_spread(GAMMA)] * 2, color=INK, linewidth=1.6)
+        name(axes, r"$\kappa_\infty$", (widths[-1], rank.gaussian_spread(GAMMA)), xytext=(5, 6))
+        axes.set(xscale="log", xlabel="width $m$", ylabel="stable rank of the gradient", xlim=(10, 1e5))
+        ticks(axes, "x", (10, 100, 1000, 10_000))
+    return fig
+
+
+def adversarial_limit() -> Figure:
+    """The gradient's largest stable rank for orthogonal data, against ``γ`` (`prp-sharp-adversarial`)."""
+    slopes = np.geomspace(0.02, 1, 100)
+    with figure() as (fig, axes):
+        axes.plot(slopes, [bounds.spread_bound(v) for v in slopes], color=PROVED)
+        axes.plot(slopes, [rank.gaussian_spread(v) for v in slopes], color=INK, linestyle="--")
         worst = {1 / (n - 1): rank.extremal_network(1, n) for n in (2, 3, 4, 6, 10, 20, 40)}
         exact = [rank.stable_rank(network.loss_gradient(*case, v)) for v, case in worst.items()]
-        right.plot(list(worst), exact, linestyle="none", marker="o", color=COLORS[0], label="worst weights")
-        right.set(xscale="log", yscale="log", xlabel=r"$\gamma$", title="Adversarial weights")
-        right.set_yticks([1, 2, 5, 10], ["1", "2", "5", "10"])
-        right.legend(loc="upper right")
+        axes.plot(list(worst), exact, **curve(1) | {"linestyle": "none"})
+        name(axes, "bound, and the\nworst weights", (0.06, bounds.spread_bound(0.05)), xytext=(8, 4), color=PROVED)
+        name(axes, r"Gaussian weights: $\kappa_\infty$", (0.02, 1.35))
+        axes.set(xscale="log", yscale="log", xlabel=r"slope $\gamma$", ylabel="stable rank of the gradient")
+        ticks(axes, "x", (0.02, 0.05, 0.1, 0.2, 0.5, 1))
+        ticks(axes, "y", (1, 2, 5, 10))
     return fig

@@ -17,7 +17,7 @@ from ..mnist.configuration import plotted_steps
 from ..mnist.data import PIXELS
 from ..mnist.recording import Recording
 from ..rank import learned_plus_noise
-from .style import band, figure, shared_legend
+from .style import COLORS, HALF, INK, band, figure, name, ticks
 
 
 def milestones(steps: int) -> dict[str, int]:
@@ -71,61 +71,81 @@ def prediction(recording: Recording, sigmas: ArrayLike) -> Array:
 def stable_rank_figure(recording: Recording) -> Figure:
     """Draw what Problem 3.3 asks for: relative stable rank against sigma, a curve for each time (@fig-mnist-rank)."""
     sigmas = np.array(scales(recording))
-    with figure(height=3.9) as (fig, (axes,)):
+    times = milestones(recording.configuration["steps"])
+    with figure(3.3) as (fig, axes):
         axes.set(xscale="log", yscale="log", xlabel=r"initial standard deviation $\sigma$")
-        for k, (name, step) in enumerate(milestones(recording.configuration["steps"]).items()):
+        for k, lift, (text, step) in zip((4, 0, 1, 2, 5), (0, -11, -4, 3, 11), times.items()):
             ranks = np.transpose([relative_rank(recording, sigma, step) for sigma in sigmas])
-            label = f"$t = {name}$" + (f" $= {step}$" if name != "1" else "")
-            middle = band(axes, sigmas, ranks, k, label=label)
+            middle = band(axes, sigmas, ranks, k, label=f"$t={text}$")
+            name(axes, f"$t={text}$", (sigmas[0], middle[0]), COLORS[k], "left", xytext=(-6, lift))
             lost = np.isnan(ranks).any(0) & ~np.isnan(middle)
             if lost.any():
-                axes.plot(sigmas[lost], middle[lost], "x", color="black", markersize=9)
+                axes.plot(sigmas[lost], middle[lost], "x", color=INK, markersize=9)
         predicted = prediction(recording, sigmas)
-        axes.plot(sigmas, predicted, "o", color="black", markerfacecolor="none", markersize=8, label="$T$, predicted")
-        axes.set_xlim(sigmas[0] / 1.5, 1.5 * sigmas[-1])
-        axes.set_ylabel(r"StableRank$(W^{(t)})$ / StableRank$(W^{(0)})$")
+        axes.plot(sigmas, predicted, "o", color=INK, markerfacecolor="none", markersize=9, label="predicted for $T$")
+        name(axes, r"predicted for $T$", (sigmas[2 % len(sigmas)], predicted[2 % len(sigmas)]), xytext=(8, -10))
+        axes.set(xlim=(sigmas[0] / 12, 1.5 * sigmas[-1]), ylim=(0.025, 1.2))
+        axes.set_ylabel("stable rank over that at $t=0$")
         axes.set_xticks(sigmas, [f"{sigma:g}" for sigma in sigmas])
-        ratios = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-        axes.set_yticks(ratios, [f"{ratio:g}" for ratio in ratios])
-        axes.minorticks_off()
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+        ticks(axes, "y", (0.05, 0.1, 0.2, 0.5, 1.0))
     return fig
 
 
-def training_figure(recording: Recording) -> Figure:
-    """Draw training error, loss and relative stable rank against the step, a curve a sigma (@fig-mnist-training)."""
-    steps = recording.configuration["steps"]
-    t, every = np.arange(1, steps + 1), max(1, steps // 6)
-    with figure(1, 3, height=3.3) as (fig, panels):
-        titles = {"train_error": "training error", "loss": "loss", "stable_rank": "relative stable rank"}
-        for axes, (name, title) in zip(panels, titles.items()):
-            axes.set(xscale="log", yscale="linear" if name == "stable_rank" else "log", xlabel="step $t$", title=title)
+def training_figure(recording: Recording) -> list[Figure]:
+    """Draw training error and relative stable rank against the step, a curve a sigma (@fig-mnist-training)."""
+    steps, figures = recording.configuration["steps"], []
+    t = np.arange(1, steps + 1)
+    for quantity in ("train_error", "stable_rank"):
+        with figure(2.9, HALF) as (fig, axes):
             for k, sigma in enumerate(scales(recording)):
-                rows = np.transpose([at(recording, sigma, step, name) for step in t])
-                if name == "stable_rank":
+                rows = np.transpose([at(recording, sigma, step, quantity) for step in t])
+                if quantity == "stable_rank":
                     rows = rows / at(recording, sigma, 0)[:, None]
-                band(axes, t, rows, k, label=rf"$\sigma = {sigma:g}$", markevery=(2 * k, every))
-            axes.set_xlim(0.9, 1.1 * steps)
-        panels[0].axhline(0.05, color="black", linewidth=0.8)
-        panels[2].set_ylim(0, None)
-        shared_legend(fig)
-    return fig
+                band(axes, t, rows, k, marker="", label=rf"$\sigma={sigma:g}$")
+            axes.set(xscale="log", xlabel="step $t$", xlim=(1, 1.1 * steps))
+            ticks(axes, "x", (1, 10, 100))
+            if quantity == "stable_rank":
+                axes.set_ylabel("relative stable rank")
+                ticks(axes, "y", (0, 0.5, 1))
+                axes.legend(loc="center right")
+            else:
+                axes.set(yscale="log", ylabel="training error", ylim=(0.04, 1))
+                ticks(axes, "y", (0.05, 0.1, 0.2, 0.5, 1), percent=True)
+                axes.legend(loc="lower left")
+        figures.append(fig)
+    return figures
 
 
 def singular_value_figure(recording: Recording) -> Figure:
-    """Draw the singular values of W over the largest, at 0 and T, a panel a sigma (@fig-mnist-singular-values)."""
-    steps, sigmas = recording.configuration["steps"], scales(recording)
-    with figure(1, len(sigmas), height=2.7, sharey=True) as (fig, panels):
-        for axes, sigma in zip(panels, sigmas):
-            axes.set(xscale="log", yscale="log", title=rf"$\sigma = {sigma:g}$")
-            runs = [run["singular_values"] for run in recording.runs if run["sigma"] == sigma]
-            for k, (step, label) in enumerate(((0, "$t = 0$"), (steps, f"$t = T = {steps}$"))):
-                values = np.array([spectra[str(step)] for spectra in runs if str(step) in spectra])
+    """Draw the singular values of W over the largest at T, a curve a sigma, and at 0 (@fig-mnist-singular-values)."""
+    steps = recording.configuration["steps"]
+    with figure() as (fig, axes):
+        for k, sigma in enumerate(scales(recording)):
+            spectra = [run["singular_values"] for run in recording.runs if run["sigma"] == sigma]
+            for step in (0, steps):
+                values = np.array([spectrum[str(step)] for spectrum in spectra if str(step) in spectrum])
                 if len(values):
-                    m = values.shape[1]
-                    look = {"label": label, "markevery": (2 * k, max(1, m // 6))}
-                    band(axes, np.arange(1, m + 1), values / values[:, :1], k, **look)
-        panels[0].set_ylabel(r"$s_k / s_1$")
-        fig.supxlabel("index $k$ of the singular value", fontsize=11)
-        shared_legend(fig, "outside upper center")
+                    relative, index = values / values[:, :1], np.arange(1, values.shape[1] + 1)
+                    if step:
+                        middle = band(axes, index, relative, k, marker="", label=rf"$\sigma={sigma:g}$")
+                        name(
+                            axes,
+                            rf"$\sigma={sigma:g}$",
+                            (index[-1], middle[-1]),
+                            COLORS[k],
+                            xytext=(5, (0, 0, 0, -6, 6)[k % 5]),
+                        )
+                    else:
+                        axes.plot(index, np.median(relative, axis=0), color="#999999", linewidth=4, zorder=0)
+        name(axes, r"start, every $\sigma$", (6, 1.1), "#666666", "above")
+        axes.set(
+            xscale="log",
+            yscale="log",
+            xlabel="index $k$",
+            ylabel="singular value $s_k/s_1$",
+            xlim=(1, 2000),
+            ylim=(0.001, 2.5),
+        )
+        ticks(axes, "x", (1, 10, 100))
+        ticks(axes, "y", (0.001, 0.01, 0.1, 1))
     return fig

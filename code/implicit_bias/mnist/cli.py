@@ -6,6 +6,8 @@ Exit status: 0 done; 1 the data, a recording or a cluster cannot be used; 2 a va
 
 import argparse
 import inspect
+import io
+import itertools
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -93,12 +95,14 @@ def _figures(chosen: argparse.Namespace) -> None:
     except OSError as error:
         raise ValueError(f"argument --out: {chosen.out} cannot be made a folder ({error.strerror})") from error
     for function in (draw.stable_rank_figure, draw.training_figure, draw.singular_value_figure):
-        figure = function(recorded)
-        for suffix, undated in (("pdf", {"CreationDate": None}), ("svg", {"Date": None})):
-            path = chosen.out / f"{function.__name__.removesuffix('_figure').replace('_', '-')}.{suffix}"
-            with replacing(path) as stream:
-                figure.savefig(stream, format=suffix, metadata=undated)
-            print(path)
+        drawn, name = function(recorded), function.__name__.removesuffix("_figure").replace("_", "-")
+        panels = {f"{name}-{k}": one for k, one in enumerate(drawn, 1)} if isinstance(drawn, list) else {name: drawn}
+        for (name, figure), suffix in itertools.product(panels.items(), ("pdf", "svg")):
+            written, undated = io.BytesIO(), {"CreationDate" if suffix == "pdf" else "Date": None}
+            figure.savefig(written, format=suffix, metadata=undated)  # not to a file, whose error zlib would hide
+            with replacing(chosen.out / f"{name}.{suffix}") as stream:
+                stream.write(written.getvalue())
+            print(chosen.out / f"{name}.{suffix}")
 
 
 def _experiment(chosen: argparse.Namespace) -> None:

@@ -62,7 +62,7 @@ def _name(search: Search) -> str:
 
 
 def orthogonality(data: MNIST) -> dict[str, Any]:
-    r"""Return how far the training images are from orthogonal: :math:`p(S) = R_{\min}^2/(R^2 n M)` and its parts.
+    """Return how far the training images are from orthogonal: ``p(S) = R_min²/(R² n M)`` and its parts.
 
     ``n``, ``p``, ``R_min_squared``, ``R_max_squared`` and ``M`` (pixels in [0, 255], so that all are exact), and the
     indices ``i`` and ``j`` of a pair with inner product ``M``; see `orthogonality.gram_extremes`.

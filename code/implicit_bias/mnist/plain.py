@@ -1,11 +1,8 @@
-r"""What the MNIST experiment computes, without tricks; `trainer` computes the same for many networks at once, fast.
+"""What the MNIST experiment computes, without tricks; `trainer` computes the same for many networks at once, fast.
 
-The network is
-
-.. math:: x \mapsto V \varphi(W x + b) + c, \qquad W \in \mathbb{R}^{m \times 784},\ V \in \mathbb{R}^{10 \times m},
-
-with the leaky ReLU :math:`\varphi(t) = \max(t, \gamma t)`. Gradient descent on the cross-entropy averaged over the
-whole training set moves all parameters with one constant step size. Tests and benchmark compare the trainer with this.
+The network is ``x ↦ V φ(W x + b) + c``, with ``W`` of shape (m, 784), ``V`` of shape (10, m) and the leaky ReLU
+``φ(t) = max(t, γt)``. Gradient descent on the cross-entropy averaged over the whole training set moves all parameters
+with one constant step size. Tests and benchmark compare the trainer with this.
 """
 
 from collections.abc import Iterator, Sequence

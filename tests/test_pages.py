@@ -1,0 +1,126 @@
+"""The built book as a browser shows it, at three widths and in both themes, without a network.
+
+BOOK names the folder of the book, `_book` by default. Without a book or a browser the tests are skipped, or, where BOOK
+is set, as `.ci/run` does, they fail.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).parent.parent
+BOOK = Path(os.environ.get("BOOK", ROOT / "_book"))
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PAGES = ["index", *sorted(f"report/{file.stem}" for file in (ROOT / "report").glob("[!_]*.qmd"))]
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
+
+SHIFTS = """window.shift = 0; new PerformanceObserver((list) => {
+  for (const one of list.getEntries()) shift += one.value;
+}).observe({type: "layout-shift", buffered: true});"""
+# Where a formula, its number or another part of the text is cut, or scrolls without a sign of it.
+CUT = """() => [...document.querySelectorAll("main *")].filter((it) => {
+  if (!it.checkVisibility()) return false;
+  if (it.scrollWidth > it.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(it).overflowX))
+    return it.tabIndex < 0 || !it.ariaLabel || getComputedStyle(it).backgroundImage == "none";
+  return it.getBoundingClientRect().right > innerWidth + 1 && !it.closest("[tabindex='0']");
+}).map((it) => it.outerHTML.slice(0, 200))"""
+# The characters of a line, in paragraphs of text alone.
+MEASURE = """() => [...document.querySelectorAll("main section > p")]
+  .filter((p) => !p.querySelector("math") && p.textContent.length > 300)
+  .map((p) => p.textContent.length / Math.round(p.clientHeight / parseFloat(getComputedStyle(p).lineHeight)))"""
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    if not (BOOK / "index.html").is_file() and "BOOK" not in os.environ:
+        pytest.skip(f"no book in {BOOK}: `make report` builds it")
+    with ThreadingHTTPServer(("localhost", 0), partial(Quiet, directory=str(BOOK))) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://localhost:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM and "BOOK" not in os.environ:
+        pytest.skip("no Chromium on the PATH")
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]) as started,
+    ):
+        yield started
+
+
+def opened(browser: Browser, url: str, width: int, theme: str = "light") -> Page:
+    page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=theme)
+    page.add_init_script(SHIFTS)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    assert page.goto(url).ok
+    assert [one for one in asked if not one.startswith((url[:20], "data:"))] == []
+    return page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_fit_and_axe_finds_nothing(browser: Browser, address: str, name: str) -> None:
+    for width, theme in ((1440, "light"), (1280, "light"), (390, "dark")):
+        page = opened(browser, f"{address}/{name}.html", width, theme)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate(CUT) == []
+        if width != 1280:
+            page.evaluate("document.querySelectorAll('math').forEach((math) => math.remove())")  # axe is slow on it
+            page.evaluate(AXE)
+            found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+            assert [(it["id"], it["nodes"][0]["html"]) for it in found if it["impact"] != "minor"] == [], (width, theme)
+        page.close()
+
+
+@pytest.mark.slow
+def test_the_longest_page_is_light_and_typeset_when_it_has_loaded(browser: Browser, address: str) -> None:
+    name = max(PAGES, key=lambda name: (BOOK / f"{name}.html").stat().st_size)
+    page, sizes = browser.new_page(), []
+    page.add_init_script(SHIFTS)
+    page.on("response", lambda response: sizes.append(len(response.body())))
+    page.goto(f"{address}/{name}.html", wait_until="load")
+    assert page.evaluate("document.fonts.status == 'loaded' && document.fonts.check('1em \"STIX Two Math\"')")
+    assert page.locator("math").count() > 500 and page.locator(".math:not(:has(math))").count() == 0
+    assert all(box["width"] > 0 for box in [one.bounding_box() for one in page.locator("math").all()[:100]] if box)
+    page.wait_for_timeout(1000)
+    assert page.evaluate("shift") < 0.1
+    assert sum(sizes) < 1e6
+
+
+@pytest.mark.slow
+def test_lines_have_70_to_80_characters(browser: Browser, address: str) -> None:
+    page = opened(browser, f"{address}/index.html", 1280)
+    assert all(64 <= measure <= 82 for measure in page.evaluate(MEASURE)) and page.evaluate(MEASURE)
+
+
+@pytest.mark.slow
+def test_the_keyboard_reaches_text_and_contents_at_200_percent_and_no_formula(browser: Browser, address: str) -> None:
+    page = opened(browser, f"{address}/report/problem-1.html", 640)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.matches('.skip') && document.activeElement.checkVisibility()")
+    page.keyboard.press("Enter")
+    assert page.evaluate("location.hash && document.querySelector(location.hash).matches('main')")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('main') != null")
+    for label in ("Contents", "On this page"):
+        page.get_by_text(label, exact=True).press("Enter")
+    assert page.get_by_role("link", name="Notation").is_visible()
+    assert page.get_by_role("link", name="1.6").first.is_visible()
+    assert page.locator(".math [tabindex]:not(.scroll), math[tabindex]").count() == 0
