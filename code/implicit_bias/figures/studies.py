@@ -12,129 +12,163 @@ from ..mnist.recording import Recording
 from ..studies import directions, features, mixture
 from ..studies import grid as studied
 from ..studies.mixture import BY_DIMENSION, BY_SCALE, CHOICES, STEPS, Setting
-from .style import COLORS, band, figure, shared_legend
+from .style import COLORS, HALF, INK, PROVED, band, figure, name, ticks
+
+_STEPS_SHOWN = (1, 10, 100, 1000)
 
 
 def _mixture_curves(
-    axes: Axes, found: Recording, settings: Sequence[Setting], labels: Sequence[str], name: str = "rank"
-) -> None:
-    """Draw a curve and a band for each setting: the relative stable rank, or the stable rank of the change."""
+    axes: Axes, found: Recording, settings: Sequence[Setting], labels: Sequence[str], quantity: str = "rank"
+) -> list[float]:
+    """Draw a curve for each setting, the relative stable rank or the change's, and return where the curves begin."""
+    starts = []
     for k, (setting, label) in enumerate(zip(settings, labels)):
-        rows = np.array([row[name][1:] for row in mixture.rows(found, setting)], dtype=float)
-        if name == "rank":
+        rows = np.array([row[quantity][1:] for row in mixture.rows(found, setting)], dtype=float)
+        if quantity == "rank":
             rows /= [row["rank"][:1] for row in mixture.rows(found, setting)]
-        band(axes, STEPS[1:], rows, k, label=label, markevery=(2 * k, 10))
+        starts.append(band(axes, STEPS[1:], rows, k, label=label, markevery=(2 * k, 10))[0])
+    axes.set(xscale="log", xlabel="step $t$")
+    ticks(axes, "x", _STEPS_SHOWN)
+    return starts
 
 
-def mixture_figure(found: Recording) -> Figure:
-    """The source paper's Figure 1, made again, with the bound; the choices it leaves open; and the change of W."""
-    with figure(2, 2, height=6.0, sharex=True) as (fig, (left, right, choices, change)):
-        powers = [f"$d=10^{{{round(np.log10(setting.d))}}}$" for setting in BY_DIMENSION]
-        _mixture_curves(left, found, BY_DIMENSION, powers)
-        for k, setting in enumerate(BY_DIMENSION):
+def _relative(axes: Axes) -> None:
+    """Set the axis of relative stable ranks."""
+    axes.set(yscale="log", ylim=(1e-3, 1.5), ylabel="relative stable rank")
+    ticks(axes, "y", (1e-3, 0.01, 0.1, 1))
+
+
+def mixture_figure(found: Recording) -> list[Figure]:
+    """Draw the source paper's Figure 1, by dimension with the bound and by scale; the choices left open; the change."""
+    powers = [f"$d=10^{{{round(np.log10(setting.d))}}}$" for setting in BY_DIMENSION]
+    with figure(2.9, HALF) as (first, axes):
+        starts = _mixture_curves(axes, found, BY_DIMENSION, powers)
+        for k, (power, start) in enumerate(zip(powers, starts)):
+            name(axes, power.replace("d=", ""), (1, start), COLORS[k], "left")
+        for setting, power in zip(BY_DIMENSION[3:], powers[3:]):
             bounds = [mixture.bound(row) / row["rank"][0] for row in mixture.rows(found, setting)]
-            left.plot(STEPS[1:], np.max(bounds, axis=0)[1:], color=COLORS[k], linewidth=3, alpha=0.5)
-        _mixture_curves(right, found, BY_SCALE, [f"{setting.scale:g}" for setting in BY_SCALE])
-        names = {"m": "m", "gamma": r"\gamma", "flipped": r"\mathrm{wrong}"}
+            highest = np.max(bounds, axis=0)[1:]
+            axes.plot(STEPS[1:], highest, color=PROVED)
+            name(axes, power.replace("d=", ""), (STEPS[-1], highest[-1]), PROVED)
+        name(axes, "bound,", (STEPS[-1], 0.13), PROVED)
+        axes.set_xlim(0.12, 6e4)
+        _relative(axes)
+    with figure(2.9, HALF) as (second, axes):
+        starts = _mixture_curves(axes, found, BY_SCALE, [f"{setting.scale:g}" for setting in BY_SCALE])
+        for k, (setting, start) in enumerate(zip(BY_SCALE, starts)):
+            name(axes, f"{setting.scale:g}", (1, start), COLORS[k], "left", xytext=(-5, (5, -6, 0, 5, -6)[k]))
+        axes.set_xlim(0.2, 1200)
+        _relative(axes)
+    names = {"m": "m", "gamma": r"\gamma", "flipped": r"\mathrm{wrong}"}
+    with figure(2.9, HALF) as (third, axes):
         varied = [_varied(setting, names) for setting in CHOICES]
-        _mixture_curves(choices, found, (*CHOICES, BY_DIMENSION[1]), [*varied, "as above"])
-        _mixture_curves(change, found, BY_DIMENSION, powers, "rank_of_change")
-        for axes, title in (
-            (left, r"by dimension, $\sigma=\sigma_{\mathrm{Glorot}}/50$, $\alpha=0.01$"),
-            (right, r"by $\sigma/\sigma_{\mathrm{Glorot}}$, $d=10^4$, $\alpha=0.16$"),
-            (choices, r"other choices, $d=10^4$, $\alpha=0.01$"),
-            (change, r"$\mathrm{StableRank}(W^{(t)}-W^{(0)})$"),
-        ):
-            axes.set(xscale="log", title=title)
-            axes.legend(
-                loc="upper left" if axes is change else "lower left", ncols=2, columnspacing=1, labelspacing=0.2
-            )
-        for axes in (left, right, choices):
-            axes.set(yscale="log", ylim=(1e-4, 1.5), ylabel="relative stable rank")
-        change.set(ylim=(1, 2.2))
-        for axes in (choices, change):
-            axes.set_xlabel("step $t$")
-    return fig
+        _mixture_curves(axes, found, (*CHOICES, BY_DIMENSION[1]), [*varied, "as in (a)"])
+        axes.legend(loc="upper right")
+        _relative(axes)
+    with figure(2.9, HALF) as (fourth, axes):
+        _mixture_curves(axes, found, BY_DIMENSION, powers, "rank_of_change")
+        axes.set(ylim=(1, 2.4), ylabel="stable rank of the change")
+        ticks(axes, "y", (1, 1.5, 2))
+        axes.legend(loc="upper left", ncols=2, columnspacing=1)
+    return [first, second, third, fourth]
 
 
 def _varied(setting: Setting, names: dict[str, str]) -> str:
     """Return in which field a setting differs from the usual one, and how."""
     usual: Any = BY_DIMENSION[1]
-    (name,) = (name for name in names if getattr(setting, name) != getattr(usual, name))
-    return f"${names[name]}={getattr(setting, name):g}$"
+    (field,) = (field for field in names if getattr(setting, field) != getattr(usual, field))
+    return f"${names[field]}={getattr(setting, field):g}$"
 
 
-def features_figure(found: Recording) -> Figure:
-    """Relative stable rank after one step against sigma, and how far each representation is from the hypothesis."""
+def features_figure(found: Recording) -> list[Figure]:
+    """Draw the relative stable rank after one step against sigma, and how far the hypothesis is, by representation."""
     curves: tuple[tuple[str, int, bool, str], ...] = (
         ("raw", 784, False, "raw"),
         ("centred", 784, False, "centred"),
-        ("relu", 10**5, False, "ReLU, $D=10^5$"),
-        ("cosine", 10**6, False, "cosines, $D=10^6$"),
-        ("raw", 784, True, "raw, second layer trained"),
+        ("relu", 10**5, False, "ReLU"),
+        ("cosine", 10**6, False, "cosines"),
+        ("raw", 784, True, "raw, trained"),
     )
-    with figure(1, 2, height=3.4) as (fig, (left, right)):
+    with figure(2.9, HALF) as (left, axes):
         for k, (kind, D, trained, label) in enumerate(curves):
-            band(left, features.SCALES, features.ratios(found, kind, D, trained, 1).T, k, label=label)
-        left.set(xscale="log", yscale="log", xlabel=r"$\sigma$", title="relative stable rank at $t=1$")
-        left.legend(loc="lower right", labelspacing=0.2)
-        for k, kind in enumerate(("raw", "centred", "relu", "cosine")):
-            dimensions = [D for name, D in features.REPRESENTATIONS if name == kind]
-            rows = np.transpose([features.thetas(found, kind, D) for D in dimensions])
-            band(right, dimensions, rows, k, label=kind.replace("relu", "ReLU").replace("cosine", "cosines"))
-        right.axhline(1, color="black", linewidth=0.8)
-        right.set(xscale="log", yscale="log", xlabel="dimension $D$", title=r"$\theta=nM/R_{\min}^2$")
-        right.legend(loc=(0.5, 0.45))
-    return fig
+            band(axes, features.SCALES, features.ratios(found, kind, D, trained, 1).T, k, label=label)
+        axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="relative stable rank, $t=1$")
+        ticks(axes, "x", (1e-3, 0.01, 0.1, 1))
+        ticks(axes, "y", (0.02, 0.05, 0.1, 0.2, 0.5, 1))
+        axes.legend(loc="lower right")
+    with figure(2.9, HALF) as (right, axes):
+        for k, (kind, *_, label) in enumerate(curves[:4]):
+            dimensions = [D for shown, D in features.REPRESENTATIONS if shown == kind]
+            middle = band(
+                axes, dimensions, np.transpose([features.thetas(found, kind, D) for D in dimensions]), k, label=label
+            )
+            side = "left" if kind in ("raw", "centred") else "right"
+            name(axes, label, (dimensions[-1], middle[-1]), COLORS[k], side)
+        axes.axhline(1, color=PROVED)
+        name(axes, "needed", (130, 1), PROVED, "above")
+        axes.set(xscale="log", yscale="log", xlabel="dimension $D$", ylabel=r"$\theta=nM/R_{\min}^2$")
+        axes.set(xlim=(15, 5e7), ylim=(0.2, 2000))
+        ticks(axes, "x", (100, 1e4, 1e6))
+        ticks(axes, "y", (1, 10, 100, 1000))
+    return [left, right]
 
 
-def _against_sigma(axes: Axes, grid: Recording, label: str) -> None:
-    """Draw the relative stable rank at the last step against sigma, and the prediction in black."""
-    sigmas = grid.configuration["sigmas"]
-    band(axes, sigmas, studied.relative_ranks(grid).T, 0, label=label)
-    fine = np.geomspace(sigmas[0], sigmas[-1], 200)
-    axes.plot(fine, studied.prediction(grid, fine), color="black", linewidth=0.9, label="predicted")
-    axes.set(xscale="log")
+def other_data_figure(found: Sequence[Recording]) -> list[Figure]:
+    """Draw, for each data set, relative stable rank and training error against sigma at T, with the prediction."""
+    figures: list[Figure] = []
+    for grid in found:
+        sigmas = grid.configuration["sigmas"]
+        with figure(2.5, HALF) as (fig, axes):
+            band(axes, sigmas, studied.relative_ranks(grid).T, 1, label="stable rank")
+            band(axes, sigmas, studied.values(grid, "train_error")[:, :, -1].T, 3, label="training error")
+            fine = np.geomspace(sigmas[0], sigmas[-1], 200)
+            axes.plot(fine, studied.prediction(grid, fine), color=INK, linewidth=1, label="predicted")
+            axes.set(xscale="log", xlabel=r"$\sigma$", ylabel="at $T$", ylim=(-0.02, 1.3))
+            ticks(axes, "x", (1e-3, 0.01, 0.1, 1))
+            ticks(axes, "y", (0, 0.5, 1))
+            if not figures:
+                axes.legend(loc="center left")
+        figures.append(fig)
+    return figures
 
 
-def other_data_figure(found: Sequence[Recording], titles: Sequence[str]) -> Figure:
-    """The relative stable rank against sigma at T on other data sets, with the prediction; and the training error."""
-    with figure(1, 3, height=3.0, sharey=True) as (fig, panels):
-        for axes, grid, title in zip(panels, found, titles):
-            _against_sigma(axes, grid, "relative stable rank")
-            errors = studied.values(grid, "train_error")[:, :, -1]
-            band(axes, grid.configuration["sigmas"], errors.T, 1, label="training error")
-            axes.set(title=title, xlabel=r"$\sigma$", xticks=[1e-3, 1e-2, 1e-1, 1])
-        shared_legend(fig)
-    return fig
+def directions_figure(found: Recording) -> list[Figure]:
+    """Draw the largest singular values against the step, and the fraction of each class misclassified, as a map."""
+    steps, tenth = found.runs[0]["step"][1:], found.configuration["steps"] / 10
+    values, errors = (directions.table(found, quantity)[:, 1:] for quantity in ("singular_values", "class_error"))
 
+    def finish(axes: Axes, height: float) -> None:
+        axes.axvline(tenth, color=INK, linewidth=0.8)
+        name(axes, "$T$", (tenth, height), place="left")
+        axes.set(xscale="log", xlabel="step $t$")
+        ticks(axes, "x", _STEPS_SHOWN)
 
-def directions_figure(found: Recording) -> Figure:
-    """The largest singular values against the step, and the fraction of each class that is misclassified, as a map."""
-    steps = found.runs[0]["step"][1:]
-    values, errors = (directions.table(found, name)[:, 1:] for name in ("singular_values", "class_error"))
-    with figure(1, 2, height=3.2) as (fig, (left, right)):
+    with figure(2.9, HALF) as (left, axes):
         for k in range(7):
-            band(left, steps, values[:, :, k], k, label=f"$s_{k + 1}$", markevery=(k, 12))
-        left.set(xscale="log", yscale="log", xlabel="step $t$", title=r"singular values of $W^{(t)}$")
-        left.legend(loc="lower right", ncols=2, columnspacing=1, labelspacing=0.2)
-        mesh = right.pcolormesh(steps, range(CLASSES), np.median(errors, axis=0).T, cmap="cividis", shading="nearest")
-        fig.colorbar(mesh, ax=right)
-        right.set(
-            xscale="log", xlabel="step $t$", ylabel="digit", yticks=range(CLASSES), title="fraction misclassified"
-        )
-        right.grid(False)
-        for axes in (left, right):
-            axes.axvline(found.configuration["steps"] / 10, color="#888888", linewidth=0.9)
-    return fig
+            band(axes, steps, values[:, :, k], k, label=f"$s_{k + 1}$", markevery=(k, 12))
+        axes.set(yscale="log", ylabel=r"singular values of $W^{(t)}$")
+        ticks(axes, "y", (0.01, 0.1, 1, 10))
+        axes.legend(loc="lower right", ncols=2, columnspacing=1)
+        finish(axes, 6.0)
+    with figure(2.9, HALF) as (right, axes):
+        mesh = axes.pcolormesh(steps, range(CLASSES), np.median(errors, axis=0).T, cmap="Blues", shading="nearest")
+        bar = right.colorbar(mesh, ax=axes, location="top", label="fraction misclassified")
+        bar.set_ticks([0, 0.5, 1], labels=["0", "0.5", "1"])
+        axes.set(ylabel="digit", yticks=range(CLASSES))
+        axes.grid(False)
+        finish(axes, 8.7)
+    return [left, right]
 
 
 def vectors_figure(found: Recording) -> Figure:
-    """The first right singular vectors of ``W`` at the end, as images."""
-    with figure(1, 8, height=1.3) as (fig, panels):
-        for k, (axes, image) in enumerate(zip(panels, np.array(found.runs[0]["directions"]).reshape(-1, 28, 28))):
-            limit = np.abs(image).max()
-            axes.imshow(image, cmap="RdBu", vmin=-limit, vmax=limit)
-            axes.set(xticks=[], yticks=[], title=f"$v_{k + 1}$")
-            axes.grid(False)
+    """Draw the first eight right singular vectors of the first layer at the end, as images in two rows."""
+    side, gap = 28, 9
+    with figure(2.3) as (fig, axes):
+        for k, image in enumerate(np.array(found.runs[0]["directions"])[:8].reshape(-1, side, side)):
+            limit, left, top = np.abs(image).max(), (k % 4) * (side + 2), k // 4 * (side + gap)
+            box = (left, left + side, top + side, top)
+            axes.imshow(image, cmap="RdBu", vmin=-limit, vmax=limit, extent=box)
+            name(axes, f"$v_{k + 1}$", (left + side / 2, top), place="above", xytext=(0, 2))
+        axes.set(xlim=(0, 4 * side + 6), ylim=(2 * side + gap, -gap + 1), aspect="equal")
+        axes.set_axis_off()
     return fig
