@@ -43,7 +43,7 @@ def expected_stable_rank(m: int, d: int) -> float:
 
 
 def learned_plus_noise(learned: float, largest: float, sigma: ArrayLike, m: int, d: int) -> Array:
-    """Return the stable rank that the book's @eq-prediction gives, relative to `expected_stable_rank`, for each sigma.
+    """Return the stable rank of a learned part plus noise, relative to `expected_stable_rank`, for each sigma.
 
     To an ``m × d`` Gaussian matrix of standard deviation ``sigma`` is added one of squared Frobenius norm ``learned``
     and of spectral norm ``largest``; the spectral norm of the sum is taken to be the larger of both.

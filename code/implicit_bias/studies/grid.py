@@ -100,7 +100,7 @@ def column(grid: Recording, step: int | None) -> int:
 
 
 def prediction(grid: Recording, sigmas: ArrayLike, step: int | None = None) -> Array:
-    """Return @eq-prediction at a kept step, with what was learned at the smallest scale of the same grid."""
+    """Return `rank.learned_plus_noise` at a kept step, with what was learned at the smallest scale of the same grid."""
     norms, largest = (values(grid, name)[0] for name in ("norm", "spectral_norm"))
     k, how = column(grid, step), grid.configuration
     learned = np.median(norms[:, k] ** 2 - norms[:, 0] ** 2)
