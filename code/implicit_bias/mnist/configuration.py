@@ -151,7 +151,7 @@ TRANSITION = {
 """Where the transition should lie, by grid and step: the sigma at which the median relative stable rank is 1/2.
 
 Written down before any grid was run, from the sweep alone: with the learned part ``L`` that was measured there at
-sigma = 0.0002, after so many steps on all images, @eq-prediction is 1/2 at
+sigma = 0.0002, after so many steps on all images, the prediction is 1/2 at
 
     sigma^2 = ||L||_2^2 / (2 (sqrt(m) + sqrt(d))^2) - ||L||_F^2 / (m d).
 
