@@ -129,7 +129,7 @@ def test_what_is_wrong_with_the_print_is_found(monkeypatch: pytest.MonkeyPatch) 
     said = {
         "pdfinfo": b"Title:  A\nAuthor: B\nSubject:\nKeywords: c\n",
         "pdffonts": b"a head\nof two lines\nA+B Type 1C Custom yes yes yes 5 0\nC Type 3 Custom no no no 6 0\n",
-        "pdftotext": b"Title\fContents\n1 One   3\n  1.1 Two . .   3\n  1.2 Three . .   5\n\f1 One\n1.1 Two\f1.2 Three\f\f",
+        "pdftotext": b"Title\fIn\n1 One   3\n  1.1 Two . .   3\n  1.2 Three . .   5\n\f1 One\n1.1 Two\f1.2 Three\f\f",
         "pdftoppm": white + white + inked + white + white,
     }
     monkeypatch.setattr(printed, "output", lambda command, *rest: said[command])
