@@ -56,7 +56,7 @@ def finish(book: Path) -> None:
     """Finish the pages in the folder ``book``; those that are finished stay as they are."""
     pages = {page: page.read_text(encoding="utf-8") for page in book.rglob("*.html") if "site_libs" not in page.parts}
     found = [place for text in pages.values() for place in FORMULA.finditer(text)]
-    characters: set[int] = set()
+    characters = {ord("√")}  # which no text of a formula has
     formulas = iter(typeset([(html.unescape(place["tex"]), place["kind"] == "display") for place in found]))
 
     def shown(place: re.Match[str]) -> str:
