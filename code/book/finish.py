@@ -1,4 +1,4 @@
-"""Finish a book's pages, whichever builder wrote them: formulas typeset, with their font, and tables that can scroll.
+"""Finish a book's pages, whichever builder wrote them: formulas typeset, tables that can scroll, ways for the keyboard.
 
 Quarto runs this file after it has rendered (`post-render` in `_quarto.yml`). The font is STIX Two Math, from the
 package ziamath, cut down to the characters of the book's formulas. It stands in ``site_libs/mathematics.css``, which
@@ -9,6 +9,7 @@ import base64
 import html
 import os
 import re
+from collections.abc import Callable
 from importlib.metadata import distribution
 from io import BytesIO
 from pathlib import Path
@@ -28,11 +29,34 @@ ITALIC = dict(zip(map(ord, LATIN + GREEK), [*range(0x1D434, 0x1D468), *range(0x1
 ITALIC[ord("h")] = 0x210E
 """What browsers draw for a variable of one letter."""
 
+SKIP = '<a class="skip" href="#quarto-document-content">Skip to the text</a>'
+
+
+def _folded(place: re.Match[str]) -> str:
+    contents = re.sub(' (?:id|class|data-scroll-target)="[^"]*"', "", place["contents"])
+    return f"""{place[0]}<details class="d-md-none"><summary>On this page</summary>
+<nav aria-label="Sections">{contents}</nav></details>"""
+
+
+MENDED: dict[str, str | Callable[[re.Match[str]], str]] = {
+    "(?s)<table.*?</table>": r'<div class="scroll">\g<0></div>',
+    "<body[^>]*>": rf"\g<0>\n{SKIP}",
+    # what Quarto's pages lack: names of their landmarks, one first heading, the page's contents on a narrow screen
+    '<nav id="quarto-sidebar"': r'\g<0> aria-label="Contents"',
+    '<nav class="quarto-secondary-nav"': r'\g<0> aria-label="This page"',
+    '<nav id="TOC"': r'\g<0> aria-label="On this page"',
+    '<nav class="page-navigation"': r'\g<0> aria-label="Chapters"',
+    '(<a class="sidebar-item-[^>]*) role="navigation"': r'\1 role="button"',
+    '(?s)<h1 class="title">(.*?)</h1>(?=.*<h1)': r'<p class="title h1">\1</p>',
+    '(?s)<nav id="TOC".*?(?P<contents><ul>.*?)</nav>.*id="title-block-header".*?</header>': _folded,
+}
+
 
 def finish(book: Path) -> None:
     """Finish the pages in the folder ``book``; those that are finished stay as they are."""
     pages = {page: page.read_text(encoding="utf-8") for page in book.rglob("*.html") if "site_libs" not in page.parts}
     found = [place for text in pages.values() for place in FORMULA.finditer(text)]
+    characters: set[int] = set()
     formulas = iter(typeset([(html.unescape(place["tex"]), place["kind"] == "display") for place in found]))
 
     def shown(place: re.Match[str]) -> str:
@@ -44,15 +68,13 @@ def finish(book: Path) -> None:
         return place["head"] + formula + place["tail"]
 
     for page, text in pages.items():
-        pages[page] = re.sub(
-            r'(?<!<div class="scroll">)(<table.*?</table>)',
-            r'<div class="scroll">\1</div>',
-            FORMULA.sub(shown, text),
-            flags=re.S,
-        )
-        page.write_text(pages[page], encoding="utf-8")
-    maths = re.findall("<math.*?</math>", "".join(pages.values()), re.S)
-    write_font(book, set(map(ord, html.unescape(re.sub("<[^>]*>", "", "".join(maths))))))
+        if SKIP not in text:
+            text = FORMULA.sub(shown, text)
+            for pattern, new in MENDED.items():
+                text = re.sub(pattern, new, text)
+            page.write_text(text, encoding="utf-8")
+        characters |= {ord(c) for math in re.findall("(?s)<math.*?</math>", text) for c in html.unescape(math)}
+    write_font(book, characters)
 
 
 def write_font(book: Path, characters: set[int]) -> None:

@@ -18,7 +18,7 @@ THIN = "0.167em"
 
 
 def typeset(formulas: list[tuple[str, bool]]) -> list[str]:
-    """Return the MathML of formulas in TeX, each of which is a display or not; one that Pandoc cannot read is an error."""
+    """Return the MathML of formulas in TeX, each with whether it is a display; one Pandoc cannot read is an error."""
     kinds = ({"t": "DisplayMath" if display else "InlineMath"} for _, display in formulas)
     blocks = [
         {"t": "Plain", "c": [{"t": "Math", "c": [kind, tex]}]} for kind, (tex, _) in zip(kinds, formulas, strict=True)
@@ -72,7 +72,7 @@ def _space_operators(parent: Element, around: list[Element | None]) -> None:
 
 
 def _pieces(row: list[Element]) -> list[Element]:
-    """Return a row's phrases, between wide spaces, made of groups, each of which begins at a sign outside all brackets."""
+    """Return a row's phrases, between wide spaces, made of groups; a sign outside all brackets begins a group."""
     out = [_phrase()]
     depth = 0
     for element in row:

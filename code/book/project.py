@@ -124,11 +124,9 @@ def write(book: Book, sources: Path, to: str, *options: str) -> None:
         metadata["booktitle"] = metadata.pop("title")  # each page has its own
     (sources / "metadata.json").write_text(json.dumps(metadata, default=str), encoding="utf-8")
     filters = [f"--lua-filter={book.root / one['path']}" for one in as_list(metadata.get("filters"))]
-    added = []
-    for option in ("include-in-header", "include-before-body"):
-        added += [f"--{option}={book.root / name}" for name in as_list(metadata.get(option))]
+    headers = [f"--include-in-header={book.root / name}" for name in as_list(metadata.get("include-in-header"))]
     command = [pypandoc.get_pandoc_path(), *filters, *OPTIONS, "--metadata-file=metadata.json", f"--to={to}"]
-    command += [f"--resource-path=.:{book.root}", *options, *added, *book.files]
+    command += [f"--resource-path=.:{book.root}", *options, *headers, *book.files]
     environment = os.environ | {"QUARTO_PROJECT_DIR": str(book.root)}
     done = subprocess.run(command, cwd=sources, env=environment, capture_output=True)
 
