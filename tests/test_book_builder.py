@@ -21,6 +21,7 @@ sys.path.insert(0, str(BUILDER))
 
 import check  # noqa: E402 (its folder is put on the path above)
 import chunks  # noqa: E402 (as above)
+import printed  # noqa: E402 (as above)
 from project import Book, BookError, prepare, read_book, write  # noqa: E402 (as above)
 
 _spec = importlib.util.spec_from_file_location("code_book_main", BUILDER / "__main__.py")
@@ -123,6 +124,22 @@ def test_the_pdf_shows_each_construct_and_the_book_passes_every_check(small: Pat
     assert list(check.pdf_problems(small / "_book/small.pdf", 5, {"thm-none": "7.1"})) == ["no thm-none, 7.1"]
 
 
+def test_what_is_wrong_with_the_print_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five pages: a title, the contents, a chapter whose second page is white, and its last, which may be."""
+    white, inked = b"P5\n1 10\n255\n" + b"\xff" * 10, b"P5\n1 10\n255\n" + b"\x00" * 10
+    said = {
+        "pdfinfo": b"Title:  A\nAuthor: B\nSubject:\nKeywords: c\n",
+        "pdffonts": b"a head\nof two lines\nA+B Type 1C Custom yes yes yes 5 0\nC Type 3 Custom no no no 6 0\n",
+        "pdftotext": b"Title\fIn\n1 One   3\n  1.1 Two . .   3\n  1.2 Three . .   5\n\f1 One\n1.1 Two\f1.2 Three\f\f",
+        "pdftoppm": white + white + inked + white + white,
+    }
+    monkeypatch.setattr(printed, "output", lambda command, *rest: said[command])
+    assert list(printed.problems(Path("a.pdf"))) == [
+        "no Subject in the metadata", "a font is not embedded: C", "the contents say that “1.2 Three” is on page 5",
+        "page 4 is 100% white",
+    ]  # fmt: skip
+
+
 def test_labels_have_their_numbers_without_the_code(tmp_path: Path) -> None:
     assert dry(SMALL, tmp_path) == NUMBERS
 
@@ -131,6 +148,7 @@ def test_labels_have_their_numbers_without_the_code(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("See ?@thm-none", "left as it was typed: ?@thm-none"), (r"See \(x\)", r"left as it was typed: \(x\)"),
+        (r"5\xa0%", r"left as it was typed: \xa0"),
         ('<a href="#lem-b">b</a>', "a broken link: #lem-b"), ('<a href="b.html">b</a>', "a broken link: b.html"),
         ('<script src="//a.org/x.js"></script>', "a request to another site: //a.org/x.js"),
         ('<img src="a.html">', "a figure without a description: a.html"),

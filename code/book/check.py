@@ -61,7 +61,7 @@ def page_problems(path: Path, pages: dict[Path, BeautifulSoup]) -> Iterator[str]
     prose = copy.copy(page)
     for part in prose.select(".math, code, pre, script, style"):
         part.decompose()
-    typed = r"\?@\S*|\?\?|\\[(\[].{0,20}|\$\$.{0,20}|np\.float64\(.{0,12}|:::.{0,20}"
+    typed = r"\?@\S*|\?\?|\\[(\[].{0,20}|\$\$.{0,20}|np\.float64\(.{0,12}|:::.{0,20}|\\x[0-9a-f]{2}"
     yield from (f"left as it was typed: {text}" for text in re.findall(typed, prose.get_text()))
     yield from (f"a figure without a description: {img.get('src')}" for img in page.select("img") if not img.get("alt"))
     yield from (f"a label without a number: {label}" for label, number in label_numbers(page).items() if not number)

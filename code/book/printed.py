@@ -36,7 +36,7 @@ def white_shares(pdf: Path) -> Iterator[float]:
         pixels, images = images[header.end() :][: width * height], images[header.end() + width * height :]
         first, last = height // 10, height * 9 // 10
         inked = [row for row in range(first, last) if min(pixels[row * width : (row + 1) * width]) < 200]
-        yield (last - 1 - max(inked, default=first)) / (last - first)
+        yield (last - 1 - max(inked, default=first - 1)) / (last - first)
 
 
 def problems(pdf: Path) -> Iterator[str]:

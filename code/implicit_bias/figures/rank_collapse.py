@@ -171,7 +171,7 @@ def adversarial_limit() -> Figure:
         exact = [rank.stable_rank(network.loss_gradient(*case, v)) for v, case in worst.items()]
         axes.plot(list(worst), exact, **curve(1) | {"linestyle": "none"})
         name(axes, "bound, and the\nworst weights", (0.06, bounds.spread_bound(0.05)), xytext=(8, 4), color=PROVED)
-        name(axes, r"Gaussian weights: $\kappa_\infty$", (0.02, 1.5))
+        name(axes, r"Gaussian weights: $\kappa_\infty$", (0.02, 1.35))
         axes.set(xscale="log", yscale="log", xlabel=r"slope $\gamma$", ylabel="stable rank of the gradient")
         ticks(axes, "x", (0.02, 0.05, 0.1, 0.2, 0.5, 1))
         ticks(axes, "y", (1, 2, 5, 10))

@@ -78,13 +78,13 @@ def stable_rank_figure(recording: Recording) -> Figure:
         axes.set(xscale="log", yscale="log", xlabel=r"initial standard deviation $\sigma$")
         for k, lift, (text, step) in zip((4, 0, 1, 2, 5), (0, -11, -4, 3, 11), times.items()):
             ranks = np.transpose([relative_rank(recording, sigma, step) for sigma in sigmas])
-            middle = band(axes, sigmas, ranks, k)
+            middle = band(axes, sigmas, ranks, k, label=f"$t={text}$")
             name(axes, f"$t={text}$", (sigmas[0], middle[0]), COLORS[k], "left", xytext=(-6, lift))
             lost = np.isnan(ranks).any(0) & ~np.isnan(middle)
             if lost.any():
                 axes.plot(sigmas[lost], middle[lost], "x", color=INK, markersize=9)
         predicted = prediction(recording, sigmas)
-        axes.plot(sigmas, predicted, "o", color=INK, markerfacecolor="none", markersize=9)
+        axes.plot(sigmas, predicted, "o", color=INK, markerfacecolor="none", markersize=9, label="predicted for $T$")
         name(axes, r"predicted for $T$", (sigmas[2 % len(sigmas)], predicted[2 % len(sigmas)]), xytext=(8, -10))
         axes.set(xlim=(sigmas[0] / 12, 1.5 * sigmas[-1]), ylim=(0.025, 1.2))
         axes.set_ylabel("stable rank over that at $t=0$")
@@ -129,7 +129,7 @@ def singular_value_figure(recording: Recording) -> Figure:
                 if len(values):
                     relative, index = values / values[:, :1], np.arange(1, values.shape[1] + 1)
                     if step:
-                        middle = band(axes, index, relative, k, marker="")
+                        middle = band(axes, index, relative, k, marker="", label=rf"$\sigma={sigma:g}$")
                         name(
                             axes,
                             rf"$\sigma={sigma:g}$",

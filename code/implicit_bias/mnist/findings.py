@@ -118,7 +118,7 @@ def runs_table(sweep: Recording) -> str:
     return "\n".join(
         [
             r"| $\sigma$ | " + " | ".join(f"${sigma:g}$" for sigma in sigmas) + " |",
-            "|:" + "-" * 24 + "|" + ("-" * 12 + ":|") * len(sigmas),
+            "|:" + "-" * 15 + "|" + ("-" * 15 + ":|") * len(sigmas),
             row("training error", lambda sigma: final(sweep, sigma, "train_error"), ".2%"),
             row("test error", lambda sigma: final(sweep, sigma, "test_error"), ".2%"),
             row("loss", lambda sigma: final(sweep, sigma, "loss"), ".2f"),

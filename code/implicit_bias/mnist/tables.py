@@ -27,10 +27,10 @@ def step_size_table(searches: Mapping[float, Recording]) -> str:
             first = "never" if run["first_step_below"] is None else run["first_step_below"]
             if run["diverged_at"] is not None:
                 first = f"diverged at {run['diverged_at']}"
-            lines.append(
-                f"| {sigma:g} | {run['alpha']:g} | {first} | {run['minimum_error']:.3%} "
-                f"| {run['loss_rises']} | {run['largest_rise']:.2g} |"
-            )
+            digits, _, power = f"{run['largest_rise']:.2g}".partition("e")
+            rise = rf"${digits}\cdot10^{{{int(power)}}}$" if power else digits
+            numbers = f"{run['minimum_error']:.3%} | {run['loss_rises']}"
+            lines.append(f"| {sigma:g} | {run['alpha']:g} | {first} | {numbers} | {rise} |")
     return "\n".join(lines).replace("%", " %")
 
 
@@ -42,7 +42,7 @@ def between(values: ArrayLike, form: str) -> str:
         return "diverged"
     low, high = (f"{value:{form}}" for value in (kept.min(), kept.max()))
     join = " to " if low.startswith("-") else "–"
-    shown = (low if low == high else f"{low.rstrip('%')}{join}{high}").replace("%", "\u00a0%").replace("-", "−")
+    shown = (low if low == high else f"{low.rstrip('%')}{join}{high}").replace("%", " %").replace("-", "−")
     return shown if len(kept) == len(values) else f"{shown}, {len(values) - len(kept)} diverged"
 
 
