@@ -17,6 +17,7 @@ from pathlib import Path
 from fontTools import subset  # type: ignore[import-untyped] # it has no types
 from fontTools.ttLib import TTFont  # type: ignore[import-untyped] # it has no types
 from mathematics import typeset
+from search import mend_index
 
 # A formula as both builders leave it, with what touches it: no line ends between them.
 FORMULA = re.compile(
@@ -98,3 +99,4 @@ if __name__ == "__main__":
     output = Path(os.environ["QUARTO_PROJECT_OUTPUT_DIR"])
     if (output / "index.html").exists():  # there are no pages where only the PDF was built
         finish(output)
+        mend_index(output / "search.json")
