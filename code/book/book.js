@@ -9,7 +9,7 @@ const make = (tag, properties = {}, ...children) => {
 
 // ---- Search: the button, or the key /, opens a dialog; its index is loaded with the first use
 
-const input = make("input", { type: "search", placeholder: "Words to find", ariaLabel: "Words to find", autofocus: true });
+const input = make("input", { type: "search", placeholder: "Words to find", ariaLabel: "Words to find" });
 const count = make("p", { className: "count", role: "status" });
 const results = make("ol");
 const dialog = make("dialog", { id: "search", ariaLabel: "Search" }, input, count, results);
@@ -103,7 +103,7 @@ function hide() {
 
 function soon(action, link) {
   clearTimeout(pending);
-  pending = setTimeout(action, 200, link);
+  pending = setTimeout(action, 300, link);
 }
 
 for (const link of document.querySelectorAll("main a:not(.permalink)")) {

@@ -273,7 +273,7 @@ function Pandoc(doc)
   for _, one in ipairs(doc.blocks) do
     if one.t == "Header" and one.level > 1 then
       local name = { class = "permalink", ["aria-label"] = "Link to this section" }
-      one.content:insert(pandoc.Link("#", "#" .. one.identifier, "", name))
+      one.content:extend { Space(), pandoc.Link("#", "#" .. one.identifier, "", name) }
     end
     blocks:insert(one)
     if one.t == "Header" and one.level == 1 then

@@ -17,6 +17,7 @@ from pathlib import Path
 from fontTools import subset  # type: ignore[import-untyped] # it has no types
 from fontTools.ttLib import TTFont  # type: ignore[import-untyped] # it has no types
 from mathematics import typeset
+from search import mend_index
 
 # A formula as both builders leave it, with what touches it: no line ends between them.
 FORMULA = re.compile(
@@ -56,7 +57,7 @@ def finish(book: Path) -> None:
     """Finish the pages in the folder ``book``; those that are finished stay as they are."""
     pages = {page: page.read_text(encoding="utf-8") for page in book.rglob("*.html") if "site_libs" not in page.parts}
     found = [place for text in pages.values() for place in FORMULA.finditer(text)]
-    characters: set[int] = set()
+    characters = {ord("√")}  # which no text of a formula has
     formulas = iter(typeset([(html.unescape(place["tex"]), place["kind"] == "display") for place in found]))
 
     def shown(place: re.Match[str]) -> str:
@@ -98,3 +99,4 @@ if __name__ == "__main__":
     output = Path(os.environ["QUARTO_PROJECT_OUTPUT_DIR"])
     if (output / "index.html").exists():  # there are no pages where only the PDF was built
         finish(output)
+        mend_index(output / "search.json")

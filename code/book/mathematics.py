@@ -41,6 +41,7 @@ def _mended(xml: str) -> str:
     body = math[0][0]  # its sibling is the TeX
     _space_operators(body, [])
     for element in body.iter():
+        _join_brackets(element)
         if element.tag == "mover":
             element.set("accent", "true")
         if element.text == "‖" and "minsize" not in element.attrib:
@@ -69,6 +70,22 @@ def _space_operators(parent: Element, around: list[Element | None]) -> None:
         left = before is not None and (before.tag != "mo" or before.get("form") == "postfix")
         right = after is not None and after.get("form") != "prefix"
         child.attrib |= {"lspace": THIN if left else "0", "rspace": THIN if right else "0"}
+
+
+def _join_brackets(row: Element) -> None:
+    """Put the scripts of a large closing bracket on all that it closes: on the bracket alone, it would stay small."""
+    opening = []
+    for child in list(row):
+        bracket = child[0] if child.tag in SCRIPTS else child
+        if bracket.get("minsize") and bracket.get("form") == "prefix":
+            opening.append(child)
+        elif bracket.get("minsize") and bracket.get("form") == "postfix" and opening:
+            inside = list(row)[list(row).index(opening.pop()) : list(row).index(child)]
+            if bracket is not child:
+                child[0] = Element("mrow")
+                child[0].extend([*inside, bracket])
+                for one in inside:
+                    row.remove(one)
 
 
 def _pieces(row: list[Element]) -> list[Element]:

@@ -1,6 +1,7 @@
 """The index of the pages' search: each section and statement of the book, with its address, title and words."""
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -32,3 +33,15 @@ def write_index(folder: Path, pages: Iterable[str]) -> None:
         index += found
     text = json.dumps(index, ensure_ascii=False, separators=(",", ":"))
     (folder / "site_libs/search.js").write_text(f"const searchIndex={text};", encoding="utf-8")
+
+
+def mend_index(file: Path) -> None:
+    """Take the formulas in TeX out of the index that Quarto wrote; those that are plain text stay."""
+
+    def shown(formula: re.Match[str]) -> str:
+        return formula[1] if re.fullmatch(r"[\w\s+=<>,-]+", formula[1]) else "…"
+
+    sections = json.loads(file.read_text(encoding="utf-8"))
+    for section in sections:
+        section["text"] = re.sub(r"(?s)\\[(\[](.*?)\\[)\]]", shown, section["text"])
+    file.write_text(json.dumps(sections, ensure_ascii=False), encoding="utf-8")
