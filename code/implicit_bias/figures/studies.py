@@ -7,11 +7,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..mnist.configuration import TRANSITION
 from ..mnist.data import CLASSES
 from ..mnist.recording import Recording
 from ..studies import directions, features, mixture
 from ..studies import grid as studied
+from ..studies.grid import kept_steps
 from ..studies.mixture import BY_DIMENSION, BY_SCALE, CHOICES, STEPS, Setting
+from .runs import relative_rank, scales
 from .style import COLORS, band, figure, shared_legend
 
 
@@ -85,6 +88,30 @@ def features_figure(found: Recording) -> Figure:
         right.axhline(1, color="black", linewidth=0.8)
         right.set(xscale="log", yscale="log", xlabel="dimension $D$", title=r"$\theta=nM/R_{\min}^2$")
         right.legend(loc=(0.5, 0.45))
+    return fig
+
+
+def map_figure(grid: Recording, sweep: Recording) -> Figure:
+    """The relative stable rank over sigma and t as a map, with the transition; and at T, with the prediction."""
+    sigmas, steps = grid.configuration["sigmas"], kept_steps(grid.configuration["steps"])[1:]
+    with figure(1, 2, height=3.6) as (fig, (left, right)):
+        ratios = [np.median(studied.relative_ranks(grid, step), axis=1) for step in steps]
+        mesh = left.pcolormesh(sigmas, steps, ratios, cmap="cividis", vmin=0, vmax=1, shading="nearest")
+        fig.colorbar(mesh, ax=left, location="top", label="relative stable rank")
+        measured = np.array([studied.transition(grid, step)[0] for step in steps])
+        left.plot(measured, steps, color="white", linewidth=2, label="measured: 1/2")
+        predicted = [studied.predicted_transition(grid, step) for step in steps]
+        left.plot(predicted, steps, color="white", linestyle=":", linewidth=2, label="from what was learned")
+        before = {step: sigma for (name, step), sigma in TRANSITION.items() if name == "grid"}
+        left.plot(list(before.values()), list(before), "o", color="#D55E00", label="stated before")
+        left.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="step $t$", xlim=(sigmas[0], sigmas[-1]))
+        left.legend(loc="lower left", frameon=True, facecolor="#888888", labelcolor="white", framealpha=0.8)
+        left.grid(False)
+        _against_sigma(right, grid, "10,000 images")
+        rows = np.transpose([relative_rank(sweep, sigma, sweep.configuration["steps"]) for sigma in scales(sweep)])
+        band(right, scales(sweep), rows, 1, label="all images", linewidth=0)
+        right.set(xlabel=r"$\sigma$", title="relative stable rank at $T$")
+        right.legend(loc="upper left")
     return fig
 
 
