@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 import torch
 from implicit_bias import network
+from implicit_bias.figures.runs import at
+from implicit_bias.mnist.configuration import GRIDS, TRANSITION, Member
+from implicit_bias.mnist.experiment import recorded
 from implicit_bias.mnist.recording import Recording
+from implicit_bias.mnist.trainer import train
 from implicit_bias.studies import directions, features, grid, mixture, other_data
 from implicit_bias.studies.inner_products import theta
 
@@ -65,6 +69,35 @@ def test_what_is_said_of_every_mixture(mixtures):
 
 
 # Study 2
+
+
+@pytest.fixture(scope="module")
+def fine():
+    return grid.recorded("grid")
+
+
+@pytest.mark.slow
+def test_fresh_grid_gives_the_recorded_first_steps(mnist, fine):
+    images, how = grid.first_images(mnist, 10_000), GRIDS["grid"]
+    members = [Member(sigma, 1, how.alpha) for sigma in how.sigmas[::8]]
+    for run in train(members, images, 2, gamma=how.gamma, width=how.width, spectra_at=(0,)):
+        (old,) = (row for row in fine.runs if (row["sigma"], row["seed"]) == (run.member.sigma, 1))
+        for name in ("loss", "stable_rank", "norm", "spectral_norm", "change"):
+            np.testing.assert_allclose(getattr(run, name), old[name][:3], rtol=1e-3, atol=1e-9)
+
+
+def test_the_transition_was_stated_from_the_sweep():
+    """@eq-prediction at 1/2, with what was learned at the smallest scale after as much training."""
+    sweep = recorded().sweep
+    for (name, step), stated in TRANSITION.items():
+        how = GRIDS[name]
+        then = round(step * how.alpha / sweep.configuration["alpha"])
+        start, end, largest = (
+            np.median(at(sweep, 0.0002, t, what) ** 2)
+            for t, what in ((0, "norm"), (then, "norm"), (then, "spectral_norm"))
+        )
+        noise = (np.sqrt(how.width) + np.sqrt(784)) ** 2
+        assert np.sqrt(largest / 2 / noise - (end - start) / how.width / 784) == pytest.approx(stated, rel=2e-3)
 
 
 def test_thinned_sweep_keeps_what_it_says():

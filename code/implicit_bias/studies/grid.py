@@ -3,7 +3,7 @@ r"""Study 2: where the transition in :math:`\sigma` lies on MNIST, and what move
 The grids, and where the transition was expected before they were run, stand in `mnist.configuration`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,23 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..checks import Array
+from ..figures.runs import relative_rank
 from ..mnist import sweep
-from ..mnist.configuration import GRID_IMAGES, GRIDS, Configuration, plotted_steps
-from ..mnist.data import MNIST, PIXELS
+from ..mnist.configuration import GRID_IMAGES, GRIDS, TRANSITION, Configuration, plotted_steps
+from ..mnist.data import MD5, MNIST, PIXELS
+from ..mnist.experiment import STUDIES
 from ..mnist.recording import Recording, RecordingError, load, save
+from ..mnist.tables import between
 from ..mnist.workers import Workers
 from ..rank import learned_plus_noise
 
+TITLES = {
+    "grid": "fine grid",
+    "grid-all-images": "all images",
+    "grid-half-alpha": "half the step size",
+    "grid-width-50": "width 50",
+    "grid-width-300": "width 300",
+}
 KEPT = ("loss", "train_error", "stable_rank", "norm", "spectral_norm", "change")
 DIGITS = 5
 
@@ -131,3 +141,45 @@ def predicted_transition(grid: Recording, step: int | None = None, level: float 
     sigmas = grid.configuration["sigmas"]
     fine = np.geomspace(sigmas[0], sigmas[-1], 2000)
     return crossing(fine, prediction(grid, fine, step), level)
+
+
+def recorded(name: str, folder: Path = STUDIES) -> Recording:
+    """Read one of the `GRIDS`; `RecordingError` if it is absent, damaged, or of another configuration or other data."""
+    source = "mnist" if name == "grid-all-images" else f"mnist, the first {GRID_IMAGES} training images"
+    data = {"source": source, "checksum": MD5}
+    return load(folder / f"{name}.json", "thinned-sweep", sweep.description(GRIDS[name]), data)
+
+
+def transition_table(found: Mapping[str, Recording]) -> str:
+    """Return, as a Markdown table, where the transition was expected before the grids were run, and where it lies."""
+    lines = ["| grid | step | stated before | measured | measured over stated |", "|:---|--:|--:|--:|--:|"]
+    for (name, step), stated in ((key, stated) for key, stated in TRANSITION.items() if key[0] in found):
+        where = transition(found[name], step)
+        cells = f"{stated:.4f} | {where[0]:.4f} ({between(where[1:], '.4f')}) | {where[0] / stated:.2f}"
+        lines.append(f"| {TITLES[name]} | {step} | {cells} |")
+    return "\n".join(lines)
+
+
+def gap(fine: Recording, sweep: Recording) -> float:
+    """Return the largest relative difference to the sweep of 3.3, of medians over the same seeds, at T."""
+    seeds, sigmas = fine.configuration["seeds"], fine.configuration["sigmas"]
+    found = np.median(relative_ranks(fine), axis=1)
+    return float(
+        max(
+            abs(found[sigmas.index(sigma)] / np.median(relative_rank(sweep, sigma, -1)[: len(seeds)]) - 1)
+            for sigma in sweep.configuration["sigmas"]
+        )
+    )
+
+
+def best(fine: Recording, name: str) -> float:
+    """Return the scale with the least median ``train_error`` or ``test_error`` at the end."""
+    rows = values(fine, name)[:, :, -1] if name in KEPT else final(fine, name)
+    return float(fine.configuration["sigmas"][np.argmin(np.median(rows, axis=1))])
+
+
+def final(fine: Recording, name: str) -> Array:
+    """Return what is recorded once a run, such as ``test_error``, of shape (sigmas, seeds)."""
+    how = fine.configuration
+    rows = {(run["sigma"], run["seed"]): run[name] for run in fine.runs}
+    return np.array([[rows[sigma, seed] for seed in how["seeds"]] for sigma in how["sigmas"]], dtype=float)
