@@ -42,17 +42,23 @@ def expected_stable_rank(m: int, d: int) -> float:
     return float(m * d / (np.sqrt(m) + np.sqrt(d)) ** 2)
 
 
-def learned_plus_noise(learned: float, largest: float, sigma: ArrayLike, m: int, d: int) -> Array:
+def learned_plus_noise(
+    learned: float, largest: float, sigma: ArrayLike, m: int, d: int, refined: bool = False
+) -> Array:
     """Return the stable rank of a learned part plus noise, relative to `expected_stable_rank`, for each sigma.
 
     To an ``m × d`` Gaussian matrix of standard deviation ``sigma`` is added one of squared Frobenius norm ``learned``
-    and of spectral norm ``largest``; the spectral norm of the sum is taken to be the larger of both.
+    and of spectral norm ``largest``; the spectral norm of the sum is taken to be the larger of both, or, if
+    ``refined``, what it tends to in high dimension for a learned part of rank one (the book's @eq-study-refined).
 
     >>> learned_plus_noise(0.0, 4.0, sigma=[0.1, 1.0], m=100, d=100).round(6).tolist()
     [0.25, 1.0]
     """
     sigma = np.asarray(sigma, dtype=float)
     norm = np.maximum(largest, sigma * (np.sqrt(m) + np.sqrt(d)))
+    if refined:
+        above = largest**2 > sigma**2 * np.sqrt(m * d)
+        norm[above] = np.sqrt((largest**2 + sigma[above] ** 2 * m) * (largest**2 + sigma[above] ** 2 * d)) / largest
     return np.asarray((learned + m * d * sigma**2) / norm**2 / expected_stable_rank(m, d))
 
 
