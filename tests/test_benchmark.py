@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from implicit_bias.mnist import benchmark
+from implicit_bias.mnist import benchmark, variants
 from implicit_bias.mnist.configuration import EXPERIMENT
 from implicit_bias.mnist.data import MD5, PROJECT, synthetic_mnist
 from implicit_bias.mnist.recording import Recording, RecordingError, load, save
@@ -26,8 +26,10 @@ def test_ratios_are_medians_of_ratios_of_interleaved_repetitions(images, monkeyp
         times = iter(row["seconds"])
         return benchmark.MEMBERS[: row["members"]], row["against"], lambda *_: order.append(row["name"]) or next(times)
 
-    monkeypatch.setattr(benchmark, "comparisons", lambda images: {row["name"]: job(row) for row in (FAST, SLOW)})
-    assert benchmark.measure(images, 3) == [FAST, SLOW]
+    monkeypatch.setattr(
+        benchmark, "comparisons", lambda images, device: {row["name"]: job(row) for row in (FAST, SLOW)}
+    )
+    assert benchmark.measure(images, 3, "cpu") == [FAST, SLOW]
     assert order == ["fast", "slow"] * 3
 
 
@@ -35,13 +37,13 @@ def test_the_benchmark_stops_if_the_loops_disagree(images, monkeypatch):
     honest = benchmark.plain_losses
     monkeypatch.setattr(benchmark, "plain_losses", lambda *which: (1.001 * loss for loss in honest(*which)))
     with pytest.raises(RuntimeError, match="disagree"):
-        benchmark.measure(images, 1)
+        benchmark.measure(images, 1, "cpu")
 
 
 @pytest.mark.slow
 def test_every_comparison_gives_a_time(images):
     """And the rows are those that the book's recording has, compared with the same others."""
-    jobs = benchmark.comparisons(len(images.train_labels))
+    jobs = benchmark.comparisons(len(images.train_labels), "cpu")
     recorded = [(row["name"], row["members"], row["against"]) for row in load(BENCHMARK).runs if "median" in row]
     assert [member.sigma for member in jobs["stacked trainer"][0]] == list(EXPERIMENT.sigmas)
     assert recorded == [(name, len(members), against) for name, (members, against, _) in jobs.items()]
@@ -50,18 +52,18 @@ def test_every_comparison_gives_a_time(images):
 
 def test_seconds_a_step_leave_out_the_first_step(images, monkeypatch):
     clock = iter(np.cumsum([100.0, 1.0, 2.0, 3.0, 1000.0]))
-    monkeypatch.setattr(benchmark.time, "perf_counter", lambda: next(clock))
-    assert benchmark.stacked(images, benchmark.MEMBERS[:1]) == 2.0
+    monkeypatch.setattr(variants.time, "perf_counter", lambda: next(clock))
+    assert variants.stacked(images, benchmark.MEMBERS[:1]) == 2.0
 
 
 def test_run_records_and_prints_what_it_measured(images, tmp_path, monkeypatch, capsys):
     """A benchmark without the hours of work."""
     monkeypatch.setattr(benchmark, "load_mnist", lambda root: images)
-    monkeypatch.setattr(benchmark, "measure", lambda data, repetitions: [FAST, SLOW])
+    monkeypatch.setattr(benchmark, "measure", lambda data, repetitions, device: [FAST, SLOW])
     monkeypatch.setattr(benchmark, "peak_memory", lambda count, root: 1000 * count)
-    monkeypatch.setattr(benchmark, "time_to_plot", lambda root: 9.0)
+    monkeypatch.setattr(benchmark, "time_to_plot", lambda root, device: 9.0)
     out = tmp_path / "benchmark.json"
-    benchmark.run(None, 3, out)
+    benchmark.run(None, 3, "cpu", out)
     found = load(out, "benchmark")
     assert found.data == images.provenance()
     assert found.configuration["repetitions"] == 3
