@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Collection
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -76,9 +77,10 @@ def table(*recordings: Recording) -> str:
     The first has all rows. A row that another lacks is empty there.
     """
     columns = [{row["name"]: row for row in recording.runs if "median" in row} for recording in recordings]
+    processors = ["CPU" if recording.environment["device"] == "cpu" else "GPU" for recording in recordings]
     lines = [
-        f"| what | members | {'seconds a step | ratio | ' * len(columns)}against |",
-        f"|:---------------------|------:|{'----------:|-----:|' * len(columns)}:---------------------|",
+        f"| what | members | {''.join(f'{kind}: seconds | ratio | ' for kind in processors)}against |",
+        f"|:---------------------|------:|{'---------:|-----:|' * len(columns)}:---------------------|",
     ]
     for name, row in columns[0].items():
         cells = " | ".join(_cells(column.get(name)) for column in columns)
@@ -87,10 +89,19 @@ def table(*recordings: Recording) -> str:
 
 
 def _cells(row: dict[str, Any] | None) -> str:
-    """Return seconds and ratio, to three digits at least."""
+    """Return the cells for seconds and ratio."""
     if row is None:
         return " | "
-    return f"{row['median']:.3f} | {row['ratio']:.2f}" if row["against"] else f"{row['median']:.3f} | "
+    return f"{row['median']:#.3g} | {row['ratio']:.2f}" if row["against"] else f"{row['median']:#.3g} | "
+
+
+def disagreement(first: Recording, second: Recording, steps: Collection[int]) -> float:
+    """Return the largest relative difference of two sweeps' stable ranks at the steps, over all runs of both."""
+    ranks = [
+        {(run["sigma"], run["seed"]): dict(zip(run["step"], run["stable_rank"])) for run in sweep.runs}
+        for sweep in (first, second)
+    ]
+    return float(max(abs(ranks[1][which][t] / run[t] - 1) for which, run in ranks[0].items() for t in steps))
 
 
 def run(root: Path | None, repetitions: int, device: str, out: Path) -> None:
