@@ -133,7 +133,7 @@ def _benchmark(chosen: argparse.Namespace) -> None:
     """
     checks.whole(1, repetitions=chosen.repetitions)
     _check_place(chosen.out)
-    benchmark.run(chosen.mnist_root, chosen.repetitions, chosen.out)
+    benchmark.run(chosen.mnist_root, chosen.repetitions, Workers(chosen.device).device, chosen.out)
 
 
 def _recorded(chosen: argparse.Namespace, book: Configuration | Search) -> Recording:
@@ -193,7 +193,10 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], dict[str, Any]]
     "search-step-size": (_search, _as_in(SEARCH, "step-size.json")),
     "figures": (_figures, {"recording": experiment.RESULTS / "sweep.json", "out": Path("figures")}),
     "experiment": (_experiment, {"study": None, "results": experiment.RESULTS} | _WORKERS),
-    "benchmark": (_benchmark, {"repetitions": REPETITIONS, "out": experiment.RESULTS / "benchmark.json"} | _DATA),
+    "benchmark": (
+        _benchmark,
+        {"repetitions": REPETITIONS, "device": "cpu", "out": experiment.RESULTS / "benchmark.json"} | _DATA,
+    ),
 }
 
 
