@@ -137,3 +137,30 @@ def test_the_keyboard_reaches_text_and_contents_at_200_percent_and_no_formula(br
     assert page.get_by_role("link", name="Notation").is_visible()
     assert page.get_by_role("link", name="1.6").first.is_visible()
     assert page.locator(".math [tabindex]:not(.scroll), math[tabindex]").count() == 0
+
+
+@pytest.mark.slow
+def test_the_keyboard_moves_the_curves_of_the_slider_and_without_a_script_the_still_figure_is_there(
+    browser: Browser, address: str
+) -> None:
+    page = opened(browser, f"{address}/report/experiments.html", 390)
+    slider, curves = page.get_by_label("Step t"), page.locator("#slider svg > [class]")
+    drawn = [[curve.get_attribute("d") for curve in curves.all()]]
+    slider.focus()
+    for key, text in (
+        ("Home", "t = 1: no transition"),
+        ("ArrowRight", "t = 2: no transition"),
+        ("End", "t = 420: trans"),
+    ):
+        page.keyboard.press(key)
+        assert slider.get_attribute("aria-valuetext").startswith(text) and page.get_by_text(text).is_visible()
+        drawn.append([curve.get_attribute("d") for curve in curves.all()])
+    assert len(drawn[0]) == 6 and drawn[3] == drawn[0] and all(a != b for a, b in zip(drawn[0], drawn[1], strict=True))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert (
+        page.evaluate("[...document.querySelectorAll('main script')].map((it) => it.textContent).join('').length")
+        < 15e4
+    )
+    still = browser.new_page(java_script_enabled=False)
+    still.goto(f"{address}/report/experiments.html")
+    assert still.locator("#slider").is_hidden() and still.locator("#fig-study-map img").first.is_visible()

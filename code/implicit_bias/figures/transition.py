@@ -22,6 +22,7 @@ def transition_figure(grids: Mapping[str, Recording], sweep: Recording) -> list[
     with figure(3.2, HALF) as (first, axes):
         ratios = [np.median(studied.relative_ranks(fine, step), axis=1) for step in steps]
         mesh = axes.pcolormesh(sigmas, steps, ratios, cmap="Blues", vmin=0, vmax=1, shading="nearest")
+        mesh.set(edgecolor="face", linewidth=0.4)  # or there are seams
         bar = first.colorbar(mesh, ax=axes, location="top", label="relative stable rank")
         bar.set_ticks([0, 0.5, 1], labels=["0", "0.5", "1"])
         measured = [studied.transition(fine, step)[0] for step in steps]
@@ -80,7 +81,8 @@ def slider_data(fine: Recording) -> str:
     between = np.geomspace(sigmas[0], sigmas[-1], 49)
     ranks, errors = (studied.values(fine, name) for name in ("stable_rank", "train_error"))
     ranks = ranks / ranks[:, :, :1]
-    data = {"steps": steps, "sigmas": sigmas, "between": _rounded(between)} | {
+    lies = [studied.transition(fine, step)[0] for step in steps]
+    data = {"steps": steps, "sigmas": sigmas, "between": _rounded(between), "transition": _rounded(lies)} | {
         name: [_rounded(np.quantile(rows[:, :, k], (0, 0.5, 1), axis=1)) for k in range(1, len(steps) + 1)]
         for name, rows in (("rank", ranks), ("error", errors))
     }
@@ -91,6 +93,6 @@ def slider_data(fine: Recording) -> str:
 
 
 def _rounded(values: ArrayLike) -> list[object]:
-    """Return the numbers, in lists, to three digits."""
-    rounded: list[object] = np.vectorize(lambda value: float(f"{value:.3g}"))(np.asarray(values)).tolist()
+    """Return the numbers, in lists, to three digits; nan is 0."""
+    rounded: list[object] = np.vectorize(lambda value: float(f"{value:.3g}"))(np.nan_to_num(values)).tolist()
     return rounded
