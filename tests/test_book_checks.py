@@ -25,8 +25,9 @@ import printed
 )  # fmt: skip
 def test_what_a_reader_would_trip_over_is_found(tmp_path: Path, text: str, problem: str | None) -> None:
     (tmp_path / "a.html").write_text(f'<p id="lem-a">Lemma 1.1</p>{text}')
-    pages = check.read_pages(tmp_path)
-    assert list(check.page_problems(tmp_path / "a.html", pages)) == ([problem] if problem else [])
+    ((path, page),) = (pages := check.read_pages(tmp_path)).items()
+    found = check.page_problems(path, page, check.anchors(pages), check.label_numbers(page))
+    assert list(found) == ([problem] if problem else [])
 
 
 def test_what_is_wrong_with_the_print_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
