@@ -30,6 +30,16 @@ def stable_rank(W: ArrayLike) -> float:
     return float(np.sum((singular / singular[0]) ** 2))
 
 
+def expected_spectral_norm(m: int, d: int) -> float:
+    """Return ``√m + √d``, near which is the spectral norm of an ``m × d`` matrix of standard normal numbers.
+
+    >>> expected_spectral_norm(100, 25)
+    15.0
+    """
+    checks.whole(1, m=m, d=d)
+    return float(np.sqrt(m) + np.sqrt(d))
+
+
 def expected_stable_rank(m: int, d: int) -> float:
     """Return ``m d / (√m + √d)²``, near which is the stable rank of an ``m × d`` Gaussian matrix.
 
@@ -38,8 +48,7 @@ def expected_stable_rank(m: int, d: int) -> float:
     >>> expected_stable_rank(100, 100)
     25.0
     """
-    checks.whole(1, m=m, d=d)
-    return float(m * d / (np.sqrt(m) + np.sqrt(d)) ** 2)
+    return m * d / expected_spectral_norm(m, d) ** 2
 
 
 def learned_plus_noise(
@@ -55,7 +64,7 @@ def learned_plus_noise(
     [0.25, 1.0]
     """
     sigma = np.asarray(sigma, dtype=float)
-    norm = np.maximum(largest, sigma * (np.sqrt(m) + np.sqrt(d)))
+    norm = np.maximum(largest, sigma * expected_spectral_norm(m, d))
     if refined:
         above = largest**2 > sigma**2 * np.sqrt(m * d)
         norm[above] = np.sqrt((largest**2 + sigma[above] ** 2 * m) * (largest**2 + sigma[above] ** 2 * d)) / largest
