@@ -66,8 +66,8 @@ def learned_plus_noise(
     sigma = np.asarray(sigma, dtype=float)
     norm = np.maximum(largest, sigma * expected_spectral_norm(m, d))
     if refined:
-        above = largest**2 > sigma**2 * np.sqrt(m * d)
-        norm[above] = np.sqrt((largest**2 + sigma[above] ** 2 * m) * (largest**2 + sigma[above] ** 2 * d)) / largest
+        one = np.sqrt((largest**2 + sigma**2 * m) * (largest**2 + sigma**2 * d)) / largest
+        norm = np.where(largest**2 > sigma**2 * np.sqrt(m * d), one, norm)
     return np.asarray((learned + m * d * sigma**2) / norm**2 / expected_stable_rank(m, d))
 
 
