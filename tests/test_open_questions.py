@@ -25,7 +25,7 @@ def test_one_sample_among_many_costs_the_logarithm(gamma, share, n, alpha):
     for slope in (gamma, 1.0):
         low, first = rare_sample_hitting_times(n, alpha, gamma, c, slope)
         assert bounds.steps_log_needed(n, alpha, c) <= first <= bounds.steps_fast_rate(0.5 / n, alpha, c)
-        assert bounds.steps_log_needed(n, alpha, c, loss=True) <= low
+        assert bounds.steps_log_squared_needed(n, alpha, c) <= low
         if max(low, first) < 2000:
             run = network.gradient_descent(X, y, np.zeros((1, 2)), [-1.0], gamma, alpha, max(low, first), at_zero=slope)
             assert np.flatnonzero(0.5 / n >= run.G)[0] == first

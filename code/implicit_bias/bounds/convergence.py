@@ -253,14 +253,27 @@ def last_iterate_loss(steps: int, alpha: float, c: float, mu: float = 0.0) -> fl
     return (2 * math.log(2)) ** 2 / (alpha * rest * c**2 * steps)
 
 
-def steps_log_needed(n: int, alpha: float, c: float, *, loss: bool = False) -> float:
-    """Return ``n(h - α/n)/(5αc²)`` with ``h = log((n-3)/2)``, ``n ≥ 4``: on the ``n`` samples of `prp-log-needed` no
-    earlier ``t`` has ``Ĝ ≤ 1/(2n)``. With ``loss``, ``h/2`` takes the place of ``h``: none has ``L̂ ≤ h/(4n)``.
+def steps_log_needed(n: int, alpha: float, c: float) -> float:
+    """Return ``n(h - α/n)/(5αc²)`` with ``h = log((n-3)/2)``, for ``n ≥ 4``: no earlier ``t`` has ``Ĝ ≤ 1/(2n)`` on the
+    data of `prp-log-needed`.
 
     >>> round(steps_log_needed(103, alpha=1.0, c=0.25), 4)
-    1286.1315
+    1286.2028
     """
+    return _steps_log_needed(n, alpha, c, 1.0)
+
+
+def steps_log_squared_needed(n: int, alpha: float, c: float) -> float:
+    """Return ``n(h/2 - α/n)/(5αc²)`` with ``h = log((n-3)/2)``, for ``n ≥ 4``: no earlier ``t`` has ``L̂ ≤ h/(4n)`` on
+    the data of `prp-log-needed`.
+
+    >>> round(steps_log_squared_needed(103, alpha=1.0, c=0.25), 4)
+    641.5014
+    """
+    return _steps_log_needed(n, alpha, c, 0.5)
+
+
+def _steps_log_needed(n: int, alpha: float, c: float, share: float) -> float:
     checks.whole(4, n=n)
     _check(alpha, c)
-    h = math.log((n - 3) / 2)
-    return n / (5 * alpha * c**2) * ((h / 2 if loss else h) - alpha / n)
+    return n / (5 * alpha * c**2) * (share * math.log((n - 3) / 2) - alpha / n)

@@ -254,7 +254,8 @@ def log_needed(rng: Generator) -> Instance:
         alpha, gamma = 4.0 / (1 + np.exp(-p[0])) + 0.3, 0.5 + 0.5 / (1 + np.exp(-p[1]))
         c, slope = gamma * (0.1**0.5 - 0.1 / (1 + np.exp(-p[2]))), gamma + (1 - gamma) / (1 + np.exp(-p[3]))
         times = rare_sample_hitting_times(n, alpha, gamma, c, slope)
-        return max(bounds.steps_log_needed(n, alpha, c, loss=low) / t for low, t in zip((True, False), times))
+        counts = bounds.steps_log_squared_needed(n, alpha, c), bounds.steps_log_needed(n, alpha, c)
+        return max(count / t for count, t in zip(counts, times))
 
     return quotient, 4
 
