@@ -7,13 +7,14 @@ momentum 0.9, in place of its 20 epochs, which would be 20 steps. Gradient desce
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
@@ -24,13 +25,14 @@ from ..mnist.data import MD5, MNIST, PIXELS
 from ..mnist.experiment import STUDIES
 from ..mnist.recording import Recording, RecordingError, load, save
 from ..rank import learned_plus_noise
-from .grid import first_images
+from .grid import KEPT, first_images
 from .inner_products import rounded
 
 SEEDS = (0, 1, 2)
-EARLY, EQUAL, LATE = "early", "equal error", "late"
+START, EARLY, EQUAL, LATE = "start", "early", "equal error", "late"
+"""The points of a run at which it is measured."""
 PREFIX = 10
-"""The step of the early point, for the tests."""
+"""The step of the early point, which the tests run again."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +49,14 @@ class Optimizer:
         return round(tau * (1 - self.momentum) / self.alpha)
 
 
+REFERENCE, BATCHES, MOMENTUM, SMALLER = "gradient descent", "mini-batches", "momentum", "smaller steps"
 OPTIMIZERS = {
-    "gradient descent": Optimizer(GRID_IMAGES, 0.0, EXPERIMENT.alpha),
-    "mini-batches": Optimizer(100, 0.0, EXPERIMENT.alpha),
-    "momentum": Optimizer(GRID_IMAGES, 0.9, EXPERIMENT.alpha),
-    "smaller steps": Optimizer(GRID_IMAGES, 0.9, EXPERIMENT.alpha / 10, seeds=(0,)),
+    REFERENCE: Optimizer(GRID_IMAGES, 0.0, EXPERIMENT.alpha),
+    BATCHES: Optimizer(100, 0.0, EXPERIMENT.alpha),
+    MOMENTUM: Optimizer(GRID_IMAGES, 0.9, EXPERIMENT.alpha),
+    SMALLER: Optimizer(GRID_IMAGES, 0.9, EXPERIMENT.alpha / 10, seeds=(0,)),
 }
-"""The first is the reference. The last, momentum with a step size times 1 - 0.9, says whether that choice matters; it
-is stopped at equal error only."""
+"""The last, momentum with the step size times 1 - 0.9, says whether that choice matters."""
 
 END, CHECK = 1000.0, 5.0
 """The ``τ`` of the late point, and of the time between two looks at the training error."""
@@ -66,3 +68,124 @@ what the optimizer itself learned at its smallest scale, misses no median at sig
 then and late; the step size of momentum changes no relative stable rank by more than ``choice``. Late, the learned part
 has grown, so the ratio at sigma <= 0.02 is larger at the smallest scale, where further directions were learned, and
 smaller at 0.02, where the floor fell; sigma = 0.2 keeps its stable rank throughout."""
+
+
+def description() -> dict[str, Any]:
+    """Return what determines the recording, besides the data."""
+    optimizers = {name: asdict(optimizer) for name, optimizer in OPTIMIZERS.items()}
+    sizes = {"sigmas": EXPERIMENT.sigmas, "gamma": EXPERIMENT.gamma, "width": EXPERIMENT.width}
+    times = {"steps": EXPERIMENT.steps, "end": END, "check": CHECK, "prefix": PREFIX}
+    return sizes | times | {"optimizers": optimizers, "dtype": "float32"}
+
+
+def reference(data: MNIST, sigma: float, seed: int, steps: int = EXPERIMENT.steps) -> dict[str, Any]:
+    """Train by gradient descent, with `mnist.trainer`, and return the row; its point of equal error is its end."""
+    member, how = Member(sigma, seed, EXPERIMENT.alpha), {"gamma": EXPERIMENT.gamma, "width": EXPERIMENT.width}
+    (found,) = trainer.train([member], data, steps, spectra_at=(steps,), **how)
+    row: dict[str, Any] = {"optimizer": REFERENCE, "sigma": sigma, "seed": seed}
+    for point, t in ((START, 0), (EARLY, PREFIX), (EQUAL, steps)):
+        row[point] = {"step": t} | {name: rounded(getattr(found, name)[t]) for name in KEPT}
+    row[EQUAL]["test_error"] = rounded(found.test_error)
+    return row
+
+
+def _batches(n: int, size: int, seed: int) -> Iterator[Tensor]:
+    """Yield the places of the images of each batch, in a new random order every epoch."""
+    order = torch.Generator().manual_seed(seed)
+    while True:
+        yield from torch.randperm(n, generator=order).split(size)
+
+
+@torch.no_grad()
+def _measured(model: nn.Module, first: Tensor, X: Tensor, labels: Tensor, *test: Tensor) -> dict[str, float | None]:
+    W, logits = model.get_parameter("0.weight"), model(X)
+    s = torch.linalg.svdvals(W.double())
+    error, test_error = (
+        (z.argmax(1) != true).double().mean() for z, true in ((logits, labels), (model(test[0]), test[1]))
+    )
+    values = cross_entropy(logits, labels), error, s.square().sum() / s[0] ** 2, s.norm(), s[0], (W - first).norm()
+    return dict(zip((*KEPT, "test_error"), (rounded(float(value)) for value in (*values, test_error))))
+
+
+def run(data: MNIST, name: str, sigma: float, seed: int, target: float, end: float = END) -> dict[str, Any]:
+    """Train by `torch.optim.SGD` and return the row: step, fields of a thinned sweep and ``test_error`` at each point.
+
+    The point of equal error is the first look at which the training error is at most the ``target``, absent if there is
+    none until ``τ = end``; the late point is at ``end``. With `SMALLER` steps the run stops at equal error.
+    """
+    how, row = OPTIMIZERS[name], dict[str, Any](optimizer=name, sigma=sigma, seed=seed)
+    model = plain.network(plain.initial_weights(sigma, seed, EXPERIMENT.width), EXPERIMENT.gamma, torch.float32)
+    optimizer = torch.optim.SGD(model.parameters(), lr=how.alpha, momentum=how.momentum)
+    X, labels, *test = plain.images_and_labels(data, torch.float32)
+    first, last = model.get_parameter("0.weight").detach().clone(), how.steps(end)
+    for step, batch in zip(range(last + 1), _batches(len(X), how.batch, seed)):
+        due = [point for point, at in ((START, 0), (EARLY, PREFIX), (LATE, last)) if step == at]
+        if due or EQUAL not in row and step % how.steps(CHECK) == 0:
+            now = {"step": step} | _measured(model, first, X, labels, *test)
+            if EQUAL not in row and now["train_error"] <= target:
+                due.append(EQUAL)
+            row |= dict.fromkeys(due, now)
+        if name == SMALLER and EQUAL in row:
+            break
+        optimizer.zero_grad()
+        torch.autograd.backward(cross_entropy(model(X[batch]), labels[batch]))
+        optimizer.step()
+    return row
+
+
+def record(folder: Path, data: Callable[[], MNIST], *_: object) -> None:
+    """Record every run, unless they are there; one thread does it. Interrupted, it goes on with the run it was at."""
+    torch.set_num_threads(1)
+    try:
+        recorded(folder)
+    except RecordingError:
+        images, out = first_images(data(), GRID_IMAGES), folder / "optimizers.json"
+        part = out.with_name(out.name + ".part")
+        try:
+            found = load(part, "optimizers", description(), images.provenance())
+        except RecordingError:
+            found = Recording("optimizers", description(), [], 0.0, images.provenance())
+        cases = [(name, s, k) for name, how in OPTIMIZERS.items() for s in EXPERIMENT.sigmas for k in how.seeds]
+        done = len(found.runs)
+        for name, *pair in tqdm(cases[done:], desc="optimizers", initial=done, total=len(cases), disable=None):
+            start = time.perf_counter()
+            if name == REFERENCE:
+                row = reference(images, *pair)
+            else:
+                row = run(images, name, *pair, _row(found, REFERENCE, *pair)[EQUAL]["train_error"])
+            found = replace(found, runs=[*found.runs, row], seconds=found.seconds + time.perf_counter() - start)
+            save(found, part)
+        part.replace(out)
+
+
+def recorded(folder: Path = STUDIES) -> Recording:
+    """Read the recording; `RecordingError` if it is absent, damaged, or of another configuration or other data."""
+    data = {"source": f"mnist, the first {GRID_IMAGES} training images", "checksum": MD5}
+    return load(folder / "optimizers.json", "optimizers", description(), data)
+
+
+def _row(found: Recording, *case: Any) -> dict[str, Any]:
+    (row,) = (row for row in found.runs if (row["optimizer"], row["sigma"], row["seed"]) == case)
+    return row
+
+
+def table(found: Recording, name: str, point: str, quantity: str = "stable_rank") -> Array:
+    """Return a quantity at a point, of shape (sigmas, seeds)."""
+    seeds = OPTIMIZERS[name].seeds
+    return np.array([[_row(found, name, s, k)[point][quantity] for k in seeds] for s in EXPERIMENT.sigmas])
+
+
+def ratios(found: Recording, name: str, point: str) -> Array:
+    """Return the relative stable rank at a point, of shape (sigmas, seeds)."""
+    return table(found, name, point) / table(found, name, START)
+
+
+def learned(found: Recording, name: str, point: str) -> Array:
+    """Return ``‖W‖_F² - ‖W⁽⁰⁾‖_F²`` and ``‖W‖_2`` at the smallest scale, medians over the seeds."""
+    gain = table(found, name, point, "norm")[0] ** 2 - table(found, name, START, "norm")[0] ** 2
+    return np.array([np.median(gain), np.median(table(found, name, point, "spectral_norm")[0])])
+
+
+def prediction(found: Recording, name: str, point: str, sigmas: ArrayLike = EXPERIMENT.sigmas) -> Array:
+    """Return `rank.learned_plus_noise`, with what the optimizer itself had learned at the point, for each sigma."""
+    return learned_plus_noise(*learned(found, name, point), sigmas, EXPERIMENT.width, PIXELS)
