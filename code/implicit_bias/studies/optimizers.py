@@ -29,6 +29,7 @@ from .grid import KEPT, first_images
 from .inner_products import rounded
 
 SEEDS = (0, 1, 2)
+"""Of the initial weights, and of the order of the images."""
 START, EARLY, EQUAL, LATE = "start", "early", "equal error", "late"
 """The points of a run at which it is measured."""
 PREFIX = 10
@@ -37,12 +38,11 @@ PREFIX = 10
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Images a step, momentum, step size and seeds (of the initial weights and of the order of the images)."""
+    """Images a step, momentum and step size."""
 
     batch: int
     momentum: float
     alpha: float
-    seeds: tuple[int, ...] = SEEDS
 
     def steps(self, tau: float) -> int:
         """Return the number of steps whose sizes add up to ``tau``."""
@@ -54,11 +54,11 @@ OPTIMIZERS = {
     REFERENCE: Optimizer(GRID_IMAGES, 0.0, EXPERIMENT.alpha),
     BATCHES: Optimizer(100, 0.0, EXPERIMENT.alpha),
     MOMENTUM: Optimizer(GRID_IMAGES, 0.9, EXPERIMENT.alpha),
-    SMALLER: Optimizer(GRID_IMAGES, 0.9, EXPERIMENT.alpha / 10, seeds=(0,)),
+    SMALLER: Optimizer(GRID_IMAGES, 0.9, EXPERIMENT.alpha / 10),
 }
 """The last, momentum with the step size times 1 - 0.9, says whether that choice matters."""
 
-END, CHECK = 1000.0, 5.0
+END, CHECK = 1000.0, 10.0
 """The ``τ`` of the late point, and of the time between two looks at the training error."""
 
 EXPECTED = {"learned": 0.2, "ratio": 0.2, "prediction": 0.2, "choice": 0.1}
@@ -73,15 +73,15 @@ smaller at 0.02, where the floor fell; sigma = 0.2 keeps its stable rank through
 def description() -> dict[str, Any]:
     """Return what determines the recording, besides the data."""
     optimizers = {name: asdict(optimizer) for name, optimizer in OPTIMIZERS.items()}
-    sizes = {"sigmas": EXPERIMENT.sigmas, "gamma": EXPERIMENT.gamma, "width": EXPERIMENT.width}
+    sizes = {"sigmas": EXPERIMENT.sigmas, "seeds": SEEDS, "gamma": EXPERIMENT.gamma, "width": EXPERIMENT.width}
     times = {"steps": EXPERIMENT.steps, "end": END, "check": CHECK, "prefix": PREFIX}
     return sizes | times | {"optimizers": optimizers, "dtype": "float32"}
 
 
 def reference(data: MNIST, sigma: float, seed: int, steps: int = EXPERIMENT.steps) -> dict[str, Any]:
     """Train by gradient descent, with `mnist.trainer`, and return the row; its point of equal error is its end."""
-    member, how = Member(sigma, seed, EXPERIMENT.alpha), {"gamma": EXPERIMENT.gamma, "width": EXPERIMENT.width}
-    (found,) = trainer.train([member], data, steps, spectra_at=(steps,), **how)
+    members, gamma, width = [Member(sigma, seed, EXPERIMENT.alpha)], EXPERIMENT.gamma, EXPERIMENT.width
+    (found,) = trainer.train(members, data, steps, spectra_at=(steps,), gamma=gamma, width=width)
     row: dict[str, Any] = {"optimizer": REFERENCE, "sigma": sigma, "seed": seed}
     for point, t in ((START, 0), (EARLY, PREFIX), (EQUAL, steps)):
         row[point] = {"step": t} | {name: rounded(getattr(found, name)[t]) for name in KEPT}
@@ -97,14 +97,17 @@ def _batches(n: int, size: int, seed: int) -> Iterator[Tensor]:
 
 
 @torch.no_grad()
-def _measured(model: nn.Module, first: Tensor, X: Tensor, labels: Tensor, *test: Tensor) -> dict[str, float | None]:
-    W, logits = model.get_parameter("0.weight"), model(X)
+def _error(model: nn.Module, X: Tensor, labels: Tensor) -> float:
+    return float((model(X).argmax(1) != labels).double().mean())
+
+
+@torch.no_grad()
+def _measured(model: nn.Module, first: Tensor, X: Tensor, labels: Tensor) -> dict[str, float | None]:
+    W = model.get_parameter("0.weight")
     s = torch.linalg.svdvals(W.double())
-    error, test_error = (
-        (z.argmax(1) != true).double().mean() for z, true in ((logits, labels), (model(test[0]), test[1]))
-    )
-    values = cross_entropy(logits, labels), error, s.square().sum() / s[0] ** 2, s.norm(), s[0], (W - first).norm()
-    return dict(zip((*KEPT, "test_error"), (rounded(float(value)) for value in (*values, test_error))))
+    loss, change = float(cross_entropy(model(X), labels)), float((W - first).norm())
+    values = loss, _error(model, X, labels), float((s / s[0]).square().sum()), float(s.norm()), float(s[0]), change
+    return dict(zip(KEPT, map(rounded, values)))
 
 
 def run(data: MNIST, name: str, sigma: float, seed: int, target: float, end: float = END) -> dict[str, Any]:
@@ -116,15 +119,15 @@ def run(data: MNIST, name: str, sigma: float, seed: int, target: float, end: flo
     how, row = OPTIMIZERS[name], dict[str, Any](optimizer=name, sigma=sigma, seed=seed)
     model = plain.network(plain.initial_weights(sigma, seed, EXPERIMENT.width), EXPERIMENT.gamma, torch.float32)
     optimizer = torch.optim.SGD(model.parameters(), lr=how.alpha, momentum=how.momentum)
-    X, labels, *test = plain.images_and_labels(data, torch.float32)
+    X, labels, X_test, test_labels = plain.images_and_labels(data, torch.float32)
     first, last = model.get_parameter("0.weight").detach().clone(), how.steps(end)
     for step, batch in zip(range(last + 1), _batches(len(X), how.batch, seed)):
         due = [point for point, at in ((START, 0), (EARLY, PREFIX), (LATE, last)) if step == at]
-        if due or EQUAL not in row and step % how.steps(CHECK) == 0:
-            now = {"step": step} | _measured(model, first, X, labels, *test)
-            if EQUAL not in row and now["train_error"] <= target:
-                due.append(EQUAL)
-            row |= dict.fromkeys(due, now)
+        if EQUAL not in row and step % how.steps(CHECK) == 0 and _error(model, X, labels) <= target:
+            due.append(EQUAL)
+        if due:
+            now = {"step": step, "test_error": rounded(_error(model, X_test, test_labels))}
+            row |= dict.fromkeys(due, now | _measured(model, first, X, labels))
         if name == SMALLER and EQUAL in row:
             break
         optimizer.zero_grad()
@@ -145,14 +148,15 @@ def record(folder: Path, data: Callable[[], MNIST], *_: object) -> None:
             found = load(part, "optimizers", description(), images.provenance())
         except RecordingError:
             found = Recording("optimizers", description(), [], 0.0, images.provenance())
-        cases = [(name, s, k) for name, how in OPTIMIZERS.items() for s in EXPERIMENT.sigmas for k in how.seeds]
+        cases = [(name, s, k) for name in OPTIMIZERS for s in EXPERIMENT.sigmas for k in SEEDS]
         done = len(found.runs)
-        for name, *pair in tqdm(cases[done:], desc="optimizers", initial=done, total=len(cases), disable=None):
+        for name, sigma, seed in tqdm(cases[done:], desc="optimizers", initial=done, total=len(cases), disable=None):
             start = time.perf_counter()
             if name == REFERENCE:
-                row = reference(images, *pair)
+                row = reference(images, sigma, seed)
             else:
-                row = run(images, name, *pair, _row(found, REFERENCE, *pair)[EQUAL]["train_error"])
+                target = _row(found, REFERENCE, sigma, seed)[EQUAL]["train_error"]
+                row = run(images, name, sigma, seed, target)
             found = replace(found, runs=[*found.runs, row], seconds=found.seconds + time.perf_counter() - start)
             save(found, part)
         part.replace(out)
@@ -171,8 +175,7 @@ def _row(found: Recording, *case: Any) -> dict[str, Any]:
 
 def table(found: Recording, name: str, point: str, quantity: str = "stable_rank") -> Array:
     """Return a quantity at a point, of shape (sigmas, seeds)."""
-    seeds = OPTIMIZERS[name].seeds
-    return np.array([[_row(found, name, s, k)[point][quantity] for k in seeds] for s in EXPERIMENT.sigmas])
+    return np.array([[_row(found, name, s, k)[point][quantity] for k in SEEDS] for s in EXPERIMENT.sigmas])
 
 
 def ratios(found: Recording, name: str, point: str) -> Array:
@@ -188,4 +191,5 @@ def learned(found: Recording, name: str, point: str) -> Array:
 
 def prediction(found: Recording, name: str, point: str, sigmas: ArrayLike = EXPERIMENT.sigmas) -> Array:
     """Return `rank.learned_plus_noise`, with what the optimizer itself had learned at the point, for each sigma."""
-    return learned_plus_noise(*learned(found, name, point), sigmas, EXPERIMENT.width, PIXELS)
+    gain, largest = learned(found, name, point)
+    return learned_plus_noise(gain, largest, sigmas, EXPERIMENT.width, PIXELS)
