@@ -5,7 +5,7 @@ import pytest
 import torch
 from implicit_bias import network
 from implicit_bias.mnist.recording import Recording
-from implicit_bias.studies import directions, features, grid, mixture, other_data
+from implicit_bias.studies import directions, features, grid, mixture, optimizers, other_data
 from implicit_bias.studies.inner_products import theta
 
 
@@ -169,6 +169,28 @@ def test_what_is_said_of_the_directions():
     assert (errors[:, after] == 0).all() and (np.diff(ranks[:, after], axis=1) > 0).all()
     assert [directions.extremes(found, k) for k in (1, 2, 3)] == [{(6, 7)}, {(0, 4)}, {(0, 1)}]
     assert (directions.arrivals(found, 4) - directions.arrivals(found, 1)).max() < directions.arrivals(found, 1).min()
+
+
+# Study 5
+
+
+@pytest.fixture(scope="module")
+def optimized():
+    return optimizers.recorded()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
+def test_fresh_optimizers_give_the_recorded_first_steps(mnist, optimized, name):
+    data, how = grid.first_images(mnist, optimizers.GRID_IMAGES), optimizers.OPTIMIZERS[name]
+    if name == optimizers.REFERENCE:
+        fresh = optimizers.reference(data, 0.02, 1, optimizers.PREFIX)
+    else:
+        fresh = optimizers.run(data, name, 0.02, 1, -1, end=optimizers.PREFIX * how.alpha / (1 - how.momentum))
+    for point in (optimizers.START, optimizers.EARLY):
+        for field, value in fresh[point].items():
+            recorded = optimizers.table(optimized, name, point, field)[2, 1]
+            assert value == pytest.approx(recorded, rel=1e-3, abs=2e-4), (point, field)
 
 
 # Study 6

@@ -7,9 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..mnist.configuration import EXPERIMENT
 from ..mnist.data import CLASSES
 from ..mnist.recording import Recording
-from ..studies import directions, features, mixture
+from ..studies import directions, features, mixture, optimizers
 from ..studies import grid as studied
 from ..studies.mixture import BY_DIMENSION, BY_SCALE, CHOICES, STEPS, Setting
 from .style import COLORS, HALF, INK, PROVED, band, figure, name, ticks
@@ -128,6 +129,27 @@ def other_data_figure(found: Sequence[Recording]) -> list[Figure]:
             ticks(axes, "y", (0, 0.5, 1))
             if not figures:
                 axes.legend(loc="center left")
+        figures.append(fig)
+    return figures
+
+
+def optimizers_figure(found: Recording) -> list[Figure]:
+    """Draw the relative stable rank against sigma for each optimizer, at equal training error and late, as predicted."""
+    sigmas, figures = EXPERIMENT.sigmas, []
+    for point, shown in (
+        (optimizers.EQUAL, optimizers.OPTIMIZERS),
+        (optimizers.LATE, (optimizers.BATCHES, optimizers.MOMENTUM)),
+    ):
+        with figure(3.1, HALF) as (fig, axes):
+            for k, optimizer in enumerate(optimizers.OPTIMIZERS):
+                if optimizer in shown:
+                    predicted = optimizers.prediction(found, optimizer, point)
+                    band(axes, sigmas, optimizers.ratios(found, optimizer, point).T, k, label=optimizer)
+                    axes.plot(sigmas, predicted, "o", color=INK, markerfacecolor="none", markersize=9)
+            axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="relative stable rank", ylim=(0.02, 1.5))
+            ticks(axes, "x", (1e-3, 0.01, 0.1, 1))
+            ticks(axes, "y", (0.02, 0.05, 0.1, 0.2, 0.5, 1))
+            axes.legend(loc="upper left")
         figures.append(fig)
     return figures
 

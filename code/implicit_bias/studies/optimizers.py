@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
@@ -38,11 +37,12 @@ PREFIX = 10
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Images a step, momentum and step size."""
+    """Images a step, momentum, step size and scales."""
 
     batch: int
     momentum: float
     alpha: float
+    sigmas: tuple[float, ...] = EXPERIMENT.sigmas
 
     def steps(self, tau: float) -> int:
         """Return the number of steps whose sizes add up to ``tau``."""
@@ -54,7 +54,7 @@ OPTIMIZERS = {
     REFERENCE: Optimizer(GRID_IMAGES, 0.0, EXPERIMENT.alpha),
     BATCHES: Optimizer(100, 0.0, EXPERIMENT.alpha),
     MOMENTUM: Optimizer(GRID_IMAGES, 0.9, EXPERIMENT.alpha),
-    SMALLER: Optimizer(GRID_IMAGES, 0.9, EXPERIMENT.alpha / 10),
+    SMALLER: Optimizer(GRID_IMAGES, 0.9, EXPERIMENT.alpha / 10, EXPERIMENT.sigmas[::2]),
 }
 """The last, momentum with the step size times 1 - 0.9, says whether that choice matters."""
 
@@ -73,7 +73,7 @@ smaller at 0.02, where the floor fell; sigma = 0.2 keeps its stable rank through
 def description() -> dict[str, Any]:
     """Return what determines the recording, besides the data."""
     optimizers = {name: asdict(optimizer) for name, optimizer in OPTIMIZERS.items()}
-    sizes = {"sigmas": EXPERIMENT.sigmas, "seeds": SEEDS, "gamma": EXPERIMENT.gamma, "width": EXPERIMENT.width}
+    sizes = {"seeds": SEEDS, "gamma": EXPERIMENT.gamma, "width": EXPERIMENT.width}
     times = {"steps": EXPERIMENT.steps, "end": END, "check": CHECK, "prefix": PREFIX}
     return sizes | times | {"optimizers": optimizers, "dtype": "float32"}
 
@@ -89,11 +89,11 @@ def reference(data: MNIST, sigma: float, seed: int, steps: int = EXPERIMENT.step
     return row
 
 
-def _batches(n: int, size: int, seed: int) -> Iterator[Tensor]:
-    """Yield the places of the images of each batch, in a new random order every epoch."""
+def _batches(n: int, size: int, seed: int) -> Iterator[Tensor | slice]:
+    """Yield which images are in each batch, all or some, in a new random order every epoch."""
     order = torch.Generator().manual_seed(seed)
     while True:
-        yield from torch.randperm(n, generator=order).split(size)
+        yield from [slice(None)] if size == n else torch.split(torch.randperm(n, generator=order), size)
 
 
 @torch.no_grad()
@@ -148,7 +148,7 @@ def record(folder: Path, data: Callable[[], MNIST], *_: object) -> None:
             found = load(part, "optimizers", description(), images.provenance())
         except RecordingError:
             found = Recording("optimizers", description(), [], 0.0, images.provenance())
-        cases = [(name, s, k) for name in OPTIMIZERS for s in EXPERIMENT.sigmas for k in SEEDS]
+        cases = [(name, s, k) for name, how in OPTIMIZERS.items() for s in how.sigmas for k in SEEDS]
         done = len(found.runs)
         for name, sigma, seed in tqdm(cases[done:], desc="optimizers", initial=done, total=len(cases), disable=None):
             start = time.perf_counter()
@@ -175,7 +175,7 @@ def _row(found: Recording, *case: Any) -> dict[str, Any]:
 
 def table(found: Recording, name: str, point: str, quantity: str = "stable_rank") -> Array:
     """Return a quantity at a point, of shape (sigmas, seeds)."""
-    return np.array([[_row(found, name, s, k)[point][quantity] for k in SEEDS] for s in EXPERIMENT.sigmas])
+    return np.array([[_row(found, name, s, k)[point][quantity] for k in SEEDS] for s in OPTIMIZERS[name].sigmas])
 
 
 def ratios(found: Recording, name: str, point: str) -> Array:
@@ -189,7 +189,7 @@ def learned(found: Recording, name: str, point: str) -> Array:
     return np.array([np.median(gain), np.median(table(found, name, point, "spectral_norm")[0])])
 
 
-def prediction(found: Recording, name: str, point: str, sigmas: ArrayLike = EXPERIMENT.sigmas) -> Array:
-    """Return `rank.learned_plus_noise`, with what the optimizer itself had learned at the point, for each sigma."""
+def prediction(found: Recording, name: str, point: str) -> Array:
+    """Return `rank.learned_plus_noise`, with what the optimizer itself had learned at the point, at its scales."""
     gain, largest = learned(found, name, point)
-    return learned_plus_noise(gain, largest, sigmas, EXPERIMENT.width, PIXELS)
+    return learned_plus_noise(gain, largest, OPTIMIZERS[name].sigmas, EXPERIMENT.width, PIXELS)
