@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..mnist.configuration import EXPERIMENT
 from ..mnist.data import CLASSES
 from ..mnist.recording import Recording
 from ..studies import directions, features, mixture, optimizers
@@ -134,8 +133,8 @@ def other_data_figure(found: Sequence[Recording]) -> list[Figure]:
 
 
 def optimizers_figure(found: Recording) -> list[Figure]:
-    """Draw the relative stable rank against sigma for each optimizer, at equal training error and late, as predicted."""
-    sigmas, figures = EXPERIMENT.sigmas, []
+    """Draw the relative stable rank of each optimizer against sigma, and as predicted, at equal error and late."""
+    figures = []
     for point, shown in (
         (optimizers.EQUAL, optimizers.OPTIMIZERS),
         (optimizers.LATE, (optimizers.BATCHES, optimizers.MOMENTUM)),
@@ -143,8 +142,9 @@ def optimizers_figure(found: Recording) -> list[Figure]:
         with figure(3.1, HALF) as (fig, axes):
             for k, optimizer in enumerate(optimizers.OPTIMIZERS):
                 if optimizer in shown:
-                    predicted = optimizers.prediction(found, optimizer, point)
+                    sigmas = optimizers.OPTIMIZERS[optimizer].sigmas
                     band(axes, sigmas, optimizers.ratios(found, optimizer, point).T, k, label=optimizer)
+                    predicted = optimizers.prediction(found, optimizer, point)
                     axes.plot(sigmas, predicted, "o", color=INK, markerfacecolor="none", markersize=9)
             axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="relative stable rank", ylim=(0.02, 1.5))
             ticks(axes, "x", (1e-3, 0.01, 0.1, 1))

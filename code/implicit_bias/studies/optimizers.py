@@ -180,7 +180,7 @@ def table(found: Recording, name: str, point: str, quantity: str = "stable_rank"
 
 def ratios(found: Recording, name: str, point: str) -> Array:
     """Return the relative stable rank at a point, of shape (sigmas, seeds)."""
-    return table(found, name, point) / table(found, name, START)
+    return np.asarray(table(found, name, point) / table(found, name, START))
 
 
 def learned(found: Recording, name: str, point: str) -> Array:
@@ -193,3 +193,14 @@ def prediction(found: Recording, name: str, point: str) -> Array:
     """Return `rank.learned_plus_noise`, with what the optimizer itself had learned at the point, at its scales."""
     gain, largest = learned(found, name, point)
     return learned_plus_noise(gain, largest, OPTIMIZERS[name].sigmas, EXPERIMENT.width, PIXELS)
+
+
+def over_reference(found: Recording, name: str) -> Array:
+    """Return the stable rank at equal error over that of gradient descent from the same weights, (sigmas, seeds)."""
+    kept = [EXPERIMENT.sigmas.index(sigma) for sigma in OPTIMIZERS[name].sigmas]
+    return np.asarray(table(found, name, EQUAL) / table(found, REFERENCE, EQUAL)[kept])
+
+
+def over_prediction(found: Recording, name: str, point: str) -> Array:
+    """Return the measured over the predicted ratio at a point, of shape (sigmas, seeds)."""
+    return np.asarray(ratios(found, name, point) / prediction(found, name, point)[:, None])
