@@ -193,6 +193,39 @@ def test_fresh_optimizers_give_the_recorded_first_steps(mnist, optimized, name):
             assert value == pytest.approx(recorded, rel=1e-3, abs=2e-4), (point, field)
 
 
+def test_what_is_said_of_the_optimizers(optimized):
+    def of(name, point, quantity):
+        return optimizers.table(optimized, name, point, quantity)
+
+    gd, batches, momentum, smaller = optimizers.OPTIMIZERS
+    equal, late, expected = optimizers.EQUAL, optimizers.LATE, optimizers.EXPECTED
+    target = of(gd, equal, "train_error")
+    for name in (batches, momentum, smaller):
+        assert (of(name, equal, "train_error") <= (target[::2] if name == smaller else target)).all()
+    for name in (batches, smaller):  # they meet the expectation
+        assert np.abs(optimizers.over_reference(optimized, name) - 1).max() < expected["ratio"]
+        assert np.abs(optimizers.over_prediction(optimized, name, equal) - 1).max() < expected["prediction"]
+    assert np.abs(optimizers.over_prediction(optimized, batches, late) - 1).max() < expected["prediction"]
+    # what failed
+    assert optimizers.learned_over_reference(optimized, batches)[0] - 1 > expected["learned"]
+    assert (optimizers.learned_over_reference(optimized, momentum) - 1 > expected["learned"]).all()
+    assert (optimizers.over_reference(optimized, momentum) < 1).all()
+    assert (optimizers.ratios(optimized, momentum, equal)[3:] < 0.2).all()
+    assert (optimizers.ratios(optimized, gd, equal)[3:] > 0.9).all()
+    assert (optimizers.ratios(optimized, batches, equal)[3:] > 0.85).all()
+    assert (
+        optimizers.over_reference(optimized, smaller) / optimizers.over_reference(optimized, momentum)[::2]
+    ).min() > 1.1
+    assert (optimizers.ratios(optimized, batches, late) > optimizers.ratios(optimized, batches, equal))[:3].all()
+    # errors and norms
+    assert of(momentum, equal, "test_error")[4].max() < of(gd, equal, "test_error")[4].min()
+    assert not (of(momentum, equal, "test_error") < of(gd, equal, "test_error"))[3].all()
+    assert (of(momentum, equal, "spectral_norm")[0] > 1.5 * of(gd, equal, "spectral_norm")[0].max()).all()
+    assert (
+        of(momentum, optimizers.EARLY, "spectral_norm") > 1.5 * of(momentum, optimizers.START, "spectral_norm")
+    ).all()
+
+
 # Study 6
 
 

@@ -143,7 +143,8 @@ def optimizers_figure(found: Recording) -> list[Figure]:
             for k, optimizer in enumerate(optimizers.OPTIMIZERS):
                 if optimizer in shown:
                     sigmas = optimizers.OPTIMIZERS[optimizer].sigmas
-                    band(axes, sigmas, optimizers.ratios(found, optimizer, point).T, k, label=optimizer)
+                    label = f"momentum, {optimizer}" if optimizer == optimizers.SMALLER else optimizer
+                    band(axes, sigmas, optimizers.ratios(found, optimizer, point).T, k, label=label)
                     predicted = optimizers.prediction(found, optimizer, point)
                     axes.plot(sigmas, predicted, "o", color=INK, markerfacecolor="none", markersize=9)
             axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="relative stable rank", ylim=(0.02, 1.5))

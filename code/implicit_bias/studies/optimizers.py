@@ -189,6 +189,11 @@ def learned(found: Recording, name: str, point: str) -> Array:
     return np.array([np.median(gain), np.median(table(found, name, point, "spectral_norm")[0])])
 
 
+def learned_over_reference(found: Recording, name: str) -> Array:
+    """Return what `learned` returns at equal error, over that of gradient descent."""
+    return np.asarray(learned(found, name, EQUAL) / learned(found, REFERENCE, EQUAL))
+
+
 def prediction(found: Recording, name: str, point: str) -> Array:
     """Return `rank.learned_plus_noise`, with what the optimizer itself had learned at the point, at its scales."""
     gain, largest = learned(found, name, point)
