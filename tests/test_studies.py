@@ -189,7 +189,7 @@ def test_fresh_optimizers_give_the_recorded_first_steps(mnist, optimized, name):
         fresh = optimizers.run(data, name, 0.02, 1, -1, end=optimizers.PREFIX * how.alpha / (1 - how.momentum))
     for point in (optimizers.START, optimizers.EARLY):
         for field, value in fresh[point].items():
-            recorded = optimizers.table(optimized, name, point, field)[2, 1]
+            recorded = optimizers.table(optimized, name, point, field)[how.sigmas.index(0.02), 1]
             assert value == pytest.approx(recorded, rel=1e-3, abs=2e-4), (point, field)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from ..mnist.configuration import EXPERIMENT
 from ..mnist.data import CLASSES
 from ..mnist.recording import Recording
 from ..studies import directions, features, mixture, optimizers
@@ -134,23 +135,26 @@ def other_data_figure(found: Sequence[Recording]) -> list[Figure]:
 
 def optimizers_figure(found: Recording) -> list[Figure]:
     """Draw the relative stable rank of each optimizer against sigma, and as predicted, at equal error and late."""
+    curves: dict[str, dict[str, Any]] = {
+        optimizers.REFERENCE: {"k": 0, "label": "gradient descent"},
+        optimizers.BATCHES: {"k": 1, "label": "mini-batches"},
+        optimizers.SMALLER: {"k": 2, "label": "momentum, smaller steps"},
+        optimizers.MOMENTUM: {"k": 3, "label": "momentum"},
+    }
     figures = []
-    for point, shown in (
-        (optimizers.EQUAL, optimizers.OPTIMIZERS),
-        (optimizers.LATE, (optimizers.BATCHES, optimizers.MOMENTUM)),
-    ):
+    for point, shown in ((optimizers.EQUAL, curves), (optimizers.LATE, (optimizers.BATCHES, optimizers.MOMENTUM))):
         with figure(3.1, HALF) as (fig, axes):
-            for k, optimizer in enumerate(optimizers.OPTIMIZERS):
-                if optimizer in shown:
-                    sigmas = optimizers.OPTIMIZERS[optimizer].sigmas
-                    label = f"momentum, {optimizer}" if optimizer == optimizers.SMALLER else optimizer
-                    band(axes, sigmas, optimizers.ratios(found, optimizer, point).T, k, label=label)
-                    predicted = optimizers.prediction(found, optimizer, point)
-                    axes.plot(sigmas, predicted, "o", color=INK, markerfacecolor="none", markersize=9)
-            axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="relative stable rank", ylim=(0.02, 1.5))
+            for optimizer in shown:
+                sigmas = optimizers.OPTIMIZERS[optimizer].sigmas
+                rows = np.full((len(optimizers.SEEDS), len(EXPERIMENT.sigmas)), np.nan)  # a gap where none was run
+                rows[:, np.isin(EXPERIMENT.sigmas, sigmas)] = optimizers.ratios(found, optimizer, point).T
+                band(axes, EXPERIMENT.sigmas, rows, **curves[optimizer])
+                predicted = optimizers.prediction(found, optimizer, point)
+                axes.plot(sigmas, predicted, "o", color=INK, markerfacecolor="none", markersize=9)
+            axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="relative stable rank", ylim=(0.005, 1.5))
             ticks(axes, "x", (1e-3, 0.01, 0.1, 1))
-            ticks(axes, "y", (0.02, 0.05, 0.1, 0.2, 0.5, 1))
-            axes.legend(loc="upper left")
+            ticks(axes, "y", (0.01, 0.1, 1))
+            axes.legend(loc="lower left")
         figures.append(fig)
     return figures
 
