@@ -100,7 +100,7 @@ prose: setup ## check the spelling, the style and the length of sentences
 	$(VENV)/bin/codespell
 	$(PYTEST) tests/test_prose.py
 
-experiment: setup ## run the MNIST experiment again, or a study (STUDY=grid), and record it in data/results/ (resumes)
+experiment: setup ## run the MNIST experiment again, and the studies or one (STUDY=grid), into data/results/ (resumes)
 	$(PY) -m implicit_bias experiment $(if $(STUDY),--study $(STUDY))
 
 bench: setup ## measure the trainer's speed and record it in data/results/

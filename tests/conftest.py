@@ -2,17 +2,27 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import struct
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from implicit_bias.mnist import data as mnist_module
 from implicit_bias.mnist.data import MNIST, load_mnist, synthetic_mnist
+
+if TYPE_CHECKING:  # needed for these tests alone
+    from playwright.sync_api import Browser
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 # The same examples in every run, unless HYPOTHESIS_PROFILE or --hypothesis-profile asks for "fuzz": new ones, and many.
 settings.register_profile(
@@ -64,6 +74,43 @@ def stand_in(tmp_path, monkeypatch) -> Path:
     root = tmp_path / "stand-in"
     monkeypatch.setattr(mnist_module, "MD5", write_idx(root / "MNIST" / "raw", synthetic_mnist(300)))
     return root
+
+
+@pytest.fixture(scope="session")
+def book() -> Path:
+    """The built book: ``_book``, or what BOOK names. Without one the test is skipped, or, if BOOK is set, fails."""
+    folder = Path(os.environ.get("BOOK", Path(__file__).parent.parent / "_book")).resolve()
+    if not (folder / "index.html").is_file() and "BOOK" not in os.environ:
+        pytest.skip(f"no book in {folder}: `make report` builds it")
+    return folder
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def address(book: Path) -> Iterator[str]:
+    """Where the book is served."""
+    with ThreadingHTTPServer(("localhost", 0), partial(_Quiet, directory=str(book))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://localhost:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """Chromium, without a window. Without one the test is skipped, or, if BOOK is set, fails."""
+    from playwright.sync_api import sync_playwright
+
+    if not CHROMIUM and "BOOK" not in os.environ:
+        pytest.skip("no Chromium on the PATH")
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]) as started,
+    ):
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -42,10 +42,10 @@ def test_the_foot_names_who_computes_and_who_searches():
 
 def test_definitions_show_shapes_and_fields_and_their_source_has_no_docstring():
     seen, whole = api.source(api.ENTRIES["orthogonality.scaled"])
-    assert seen == 'def scaled(X: Float64[Array, "n d"]) -> Float64[Array, "n d"]:'
+    assert seen == 'def scaled(X: Float64[np.ndarray, "n d"]) -> Float64[np.ndarray, "n d"]:'
     assert whole.splitlines()[1:] == ["    return np.asarray(np.ldexp(X, -np.frexp(np.abs(X).max())[1]))"]
     seen, whole = api.source(api.ENTRIES["network.Trajectory"])
-    assert seen.startswith('@dataclass(frozen=True)\nclass Trajectory:\n    alpha: Float64[Array, "T"]')
+    assert seen.startswith('@dataclass(frozen=True)\nclass Trajectory:\n    alpha: Float64[np.ndarray, "T"]')
     assert "rank_of_change" in seen and "property" not in seen and "def steps" in whole and '"""Number' in whole
     assert api.source(api.ENTRIES["searches.ROUNDING"])[0] == "ROUNDING = 1e-9"
 

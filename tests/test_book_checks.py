@@ -25,22 +25,24 @@ import printed
 )  # fmt: skip
 def test_what_a_reader_would_trip_over_is_found(tmp_path: Path, text: str, problem: str | None) -> None:
     (tmp_path / "a.html").write_text(f'<p id="lem-a">Lemma 1.1</p>{text}')
-    pages = check.read_pages(tmp_path)
-    assert list(check.page_problems(tmp_path / "a.html", pages)) == ([problem] if problem else [])
+    ((path, page),) = (pages := check.read_pages(tmp_path)).items()
+    found = check.page_problems(path, page, check.anchors(pages), check.label_numbers(page))
+    assert list(found) == ([problem] if problem else [])
 
 
 def test_what_is_wrong_with_the_print_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Five pages: a title, the contents, a chapter whose second page is white, and its last, which may be."""
-    white, inked = b"P5\n1 10\n255\n" + b"\xff" * 10, b"P5\n1 10\n255\n" + b"\x00" * 10
+    white = b"P5\n20 10\n255\n" + b"\xff" * 200
+    inked, wide = white[:-40] + b"\x00" * 19 + b"\xff" * 21, white[:-1] + b"\x00"
     said = {
         "pdfinfo": b"Title:  A\nAuthor: B\nSubject:\nKeywords: c\n",
         "pdffonts": b"a head\nof two lines\nA+B Type 1C Custom yes yes yes 5 0\nC Type 3 Custom no no no 6 0\n",
         "pdftotext": b"Title\fContents\n1 One   3\n  1.1 Two . .   3\n  1.2 Three . .   5\n\f"
         b"1 One\n1.1 Two\f1.2 Three\f\f",
-        "pdftoppm": white + white + inked + white + white,
+        "pdftoppm": white + white + inked + white + wide,
     }
     monkeypatch.setattr(printed, "output", lambda command, *rest: said[command])
     assert list(printed.problems(Path("a.pdf"))) == [
         "no Subject in the metadata", "a font is not embedded: C", "the contents say that “1.2 Three” is on page 5",
-        "page 4 is 100% white",
+        "page 4 is 100% white", "something runs off page 5",
     ]  # fmt: skip

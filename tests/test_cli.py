@@ -125,9 +125,13 @@ def test_without_a_command_the_commands_are_listed(capsys, monkeypatch):
 
 def test_experiment_is_run_on_the_data_and_the_workers_asked_for(stand_in, tmp_path, monkeypatch):
     monkeypatch.setattr(experiment, "run_again", again := Mock())
+    monkeypatch.setattr(cli, "STUDIES", studies := {name: Mock() for name in cli.STUDIES})
     assert main(["experiment", "--mnist-root", str(stand_in), "--threads", "2", "--results", str(tmp_path)]) == 0
     ((data, results), options) = again.call_args
     assert len(data.train_labels) == 300 and results == tmp_path and options["workers"].threads == 2
+    assert all(study.call_args.args[0] == tmp_path / "studies" for study in studies.values())
+    assert main(["experiment", "--study", "grid", "--results", str(tmp_path)]) == 0
+    assert again.call_count == studies["mixture"].call_count == 1 and studies["grid"].call_count == 2
 
 
 def test_sweep_writes_one_recording_with_plain_names(stand_in, tmp_path, capsys):

@@ -3,24 +3,20 @@
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from test_pages import BOOK, address, browser  # noqa: F401 (fixtures)
 
 expect.set_options(timeout=20_000)
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not (BOOK / "site_libs/book.js").is_file() and "BOOK" not in os.environ,
-        reason=f"no book of code/book in {BOOK}; Quarto's pages have its own means",
-    ),
-]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def page(browser: Browser, address: str) -> Iterator[Page]:  # noqa: F811 (as above)
+def page(book: Path, browser: Browser, address: str) -> Iterator[Page]:
     """The first chapter; what its console complains of is a failure."""
+    if not (book / "site_libs/book.js").is_file() and "BOOK" not in os.environ:
+        pytest.skip("Quarto's pages have means of their own")
     context = browser.new_context(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page, complaints = context.new_page(), []
@@ -33,9 +29,9 @@ def page(browser: Browser, address: str) -> Iterator[Page]:  # noqa: F811 (as ab
 
 
 @pytest.mark.parametrize("where", ["server", "file"])
-def test_the_search_finds_words_by_the_keyboard_alone(page: Page, where: str) -> None:
+def test_the_search_finds_words_by_the_keyboard_alone(book: Path, page: Page, where: str) -> None:
     if where == "file":
-        page.goto(f"file://{BOOK.resolve()}/report/problem-1.html")
+        page.goto(f"file://{book}/report/problem-1.html")
     page.keyboard.press("/")
     page.keyboard.type("stable RANK")
     expect(page.get_by_role("status")).to_have_text(re.compile(r"^\d\d places$"))
@@ -96,7 +92,7 @@ def test_the_contents_follow_the_reader(page: Page) -> None:
         expect(page.locator("[aria-current=location]")).to_contain_text(title)
 
 
-def test_code_is_copied(page: Page, address: str) -> None:  # noqa: F811 (as above)
+def test_code_is_copied(page: Page, address: str) -> None:
     page.goto(f"{address}/report/api.html")
     block = page.locator("#api-bounds-fast_rate div.sourceCode").first
     block.hover()

@@ -90,7 +90,7 @@ def test_the_change_in_both_norms(sweep):
 
 
 def test_halving_by_hand():
-    assert findings.halving(made_up(stable_rank=[8.0, 4.0, 3.9, 2.0]), 0.01, 3) == [2]
+    assert findings.halving(made_up(stable_rank=[8.0, 4.0, 3.9, 2.0]), 0.01) == [2]
 
 
 def test_the_first_step_is_below_the_threshold_of_low_rank_changes(sweep):

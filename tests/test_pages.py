@@ -1,29 +1,20 @@
 """The built book as a browser shows it, at three widths and in both themes, without a network.
 
-BOOK names the folder of the book, `_book` by default. Without a book or a browser the tests are skipped, or, where BOOK
-is set, as `.ci/run` does, they fail.
+The fixtures of the book and of the browser say when these tests are skipped.
 """
 
 import base64
-import os
 import re
-import shutil
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from bs4 import BeautifulSoup
 from fontTools.ttLib import TTFont
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parent.parent
-BOOK = Path(os.environ.get("BOOK", ROOT / "_book"))
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PAGES = ["index", *sorted(f"report/{file.stem}" for file in (ROOT / "report").glob("[!_]*.qmd"))]
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
 
@@ -41,32 +32,6 @@ CUT = """() => [...document.querySelectorAll("main *")].filter((it) => {
 MEASURE = """() => [...document.querySelectorAll("main section > p")]
   .filter((p) => !p.querySelector("math") && p.textContent.length > 300)
   .map((p) => p.textContent.length / Math.round(p.clientHeight / parseFloat(getComputedStyle(p).lineHeight)))"""
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    if not (BOOK / "index.html").is_file() and "BOOK" not in os.environ:
-        pytest.skip(f"no book in {BOOK}: `make report` builds it")
-    with ThreadingHTTPServer(("localhost", 0), partial(Quiet, directory=str(BOOK))) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://localhost:{server.server_port}"
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM and "BOOK" not in os.environ:
-        pytest.skip("no Chromium on the PATH")
-    with (
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"]) as started,
-    ):
-        yield started
 
 
 def opened(browser: Browser, url: str, width: int, theme: str = "light") -> Page:
@@ -95,8 +60,10 @@ def test_pages_fit_and_axe_finds_nothing(browser: Browser, address: str, name: s
 
 
 @pytest.mark.slow
-def test_the_page_with_most_formulas_is_light_and_typeset_when_it_has_loaded(browser: Browser, address: str) -> None:
-    name = max(PAGES, key=lambda name: (BOOK / f"{name}.html").read_text("utf-8").count("<math"))
+def test_the_page_with_most_formulas_is_light_and_typeset_when_it_has_loaded(
+    book: Path, browser: Browser, address: str
+) -> None:
+    name = max(PAGES, key=lambda name: (book / f"{name}.html").read_text("utf-8").count("<math"))
     page, sizes = browser.new_page(), []
     page.add_init_script(SHIFTS)
     page.on("response", lambda response: "/bootstrap" in response.url or sizes.append(len(response.body())))  # Quarto's
@@ -109,10 +76,10 @@ def test_the_page_with_most_formulas_is_light_and_typeset_when_it_has_loaded(bro
     assert sum(sizes) < 1e6
 
 
-def test_the_font_has_every_character_of_the_formulas(address: str) -> None:
-    source = re.search('base64,([^"]*)', (BOOK / "site_libs/mathematics.css").read_text())
+def test_the_font_has_every_character_of_the_formulas(book: Path) -> None:
+    source = re.search('base64,([^"]*)', (book / "site_libs/mathematics.css").read_text())
     glyphs = TTFont(BytesIO(base64.b64decode(source[1]))).getBestCmap()
-    pages = [BeautifulSoup((BOOK / f"{name}.html").read_text("utf-8"), "html.parser") for name in PAGES]
+    pages = [BeautifulSoup((book / f"{name}.html").read_text("utf-8"), "html.parser") for name in PAGES]
     text = "√" + "".join(math.get_text() for page in pages for math in page.select("math"))
     assert set(map(ord, text)) <= set(glyphs)
 
@@ -137,3 +104,30 @@ def test_the_keyboard_reaches_text_and_contents_at_200_percent_and_no_formula(br
     assert page.get_by_role("link", name="Notation").is_visible()
     assert page.get_by_role("link", name="1.6").first.is_visible()
     assert page.locator(".math [tabindex]:not(.scroll), math[tabindex]").count() == 0
+
+
+@pytest.mark.slow
+def test_the_keyboard_moves_the_curves_of_the_slider_and_without_a_script_the_still_figure_is_there(
+    browser: Browser, address: str
+) -> None:
+    page = opened(browser, f"{address}/report/experiments.html", 390)
+    slider, curves = page.get_by_label("Step t"), page.locator("#slider svg > [class]")
+    drawn = [[curve.get_attribute("d") for curve in curves.all()]]
+    slider.focus()
+    for key, text in (
+        ("Home", "t = 1: no transition"),
+        ("ArrowRight", "t = 2: no transition"),
+        ("End", "t = 420: trans"),
+    ):
+        page.keyboard.press(key)
+        assert slider.get_attribute("aria-valuetext").startswith(text) and page.get_by_text(text).is_visible()
+        drawn.append([curve.get_attribute("d") for curve in curves.all()])
+    assert len(drawn[0]) == 6 and drawn[3] == drawn[0] and all(a != b for a, b in zip(drawn[0], drawn[1], strict=True))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert (
+        page.evaluate("[...document.querySelectorAll('main script')].map((it) => it.textContent).join('').length")
+        < 15e4
+    )
+    still = browser.new_page(java_script_enabled=False)
+    still.goto(f"{address}/report/experiments.html")
+    assert still.locator("#slider").is_hidden() and still.locator("#fig-study-map img").first.is_visible()

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 from implicit_bias import network
+from implicit_bias.figures.runs import at
+from implicit_bias.mnist.configuration import GRIDS, TRANSITION, Member
+from implicit_bias.mnist.experiment import recorded
 from implicit_bias.mnist.recording import Recording
+from implicit_bias.mnist.trainer import train
+from implicit_bias.rank import expected_stable_rank, learned_plus_noise, stable_rank
 from implicit_bias.studies import directions, features, grid, mixture, optimizers, other_data
 from implicit_bias.studies.inner_products import theta
 
@@ -65,6 +70,63 @@ def test_what_is_said_of_every_mixture(mixtures):
 
 
 # Study 2
+
+
+@pytest.fixture(scope="module")
+def grids():
+    return {name: grid.recorded(name) for name in GRIDS}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GRIDS)
+def test_fresh_grid_gives_the_recorded_first_steps(mnist, grids, name):
+    images, how = mnist if name == "grid-all-images" else grid.first_images(mnist, 10_000), GRIDS[name]
+    members = [Member(sigma, 1, how.alpha) for sigma in how.sigmas[::8]]
+    for run in train(members, images, 2, gamma=how.gamma, width=how.width, spectra_at=(0,)):
+        (old,) = (row for row in grids[name].runs if (row["sigma"], row["seed"]) == (run.member.sigma, 1))
+        for field in ("loss", "stable_rank", "norm", "spectral_norm", "change"):
+            np.testing.assert_allclose(getattr(run, field), old[field][:3], rtol=1e-3, atol=1e-9)
+
+
+def test_what_is_said_of_every_grid(grids):
+    fine = grids["grid"]
+    over_time = np.array([grid.transition(fine, step)[1:] for step in grid.kept_steps(420)[1:]])
+    assert all((np.diff(lies[np.isfinite(lies)]) > 0).all() for lies in over_time.T)
+    at_end = {name: grid.transition(found) for name, found in grids.items()}
+    assert all(lies[0] > TRANSITION[name, 420] for name, lies in at_end.items())
+    for name in ("grid-half-alpha", "grid-width-300"):
+        assert at_end[name].max() < at_end["grid"].min() and TRANSITION[name, 420] < TRANSITION["grid", 420]
+    assert at_end["grid-width-50"][1:].min() < at_end["grid"].min() < at_end["grid"].max() < at_end["grid-width-50"][0]
+    assert at_end["grid-half-alpha"][0] == pytest.approx(grid.transition(fine, 210)[0], rel=0.05)
+    assert (grid.best(fine, "test_error") > at_end["grid"][1:]).all() and grid.best(fine, "test_error").max() < 0.15
+    errors = [grid.final(fine, name) for name in ("train_error", "test_error")]
+    assert all((rows[-1] > rows[12]).all() for rows in errors)
+    assert (grid.late_misses(fine) > 0).all()
+    assert np.argmin(grid.quotients(fine)) == 10 and grid.quotients(fine, refined=True).min() > 0.97
+
+
+def test_refined_norm_is_that_of_rank_one_plus_noise():
+    rng, sigmas, m, d = np.random.default_rng(3), np.geomspace(0.005, 0.3, 9), 150, 784
+    L = np.outer(rng.standard_normal(m), rng.standard_normal(d))
+    L *= 3 / np.linalg.norm(L)
+    found = [stable_rank(L + sigma * rng.standard_normal((m, d))) for sigma in sigmas]
+    expected = learned_plus_noise(9.0, 3.0, sigmas, m, d, refined=True) * expected_stable_rank(m, d)
+    np.testing.assert_allclose(found, expected, rtol=0.06)
+    assert np.abs(learned_plus_noise(9.0, 3.0, sigmas, m, d) * expected_stable_rank(m, d) / found - 1).max() > 0.3
+
+
+def test_the_transition_was_stated_from_the_sweep():
+    """@eq-prediction at 1/2, with what was learned at the smallest scale after as much training."""
+    sweep = recorded().sweep
+    for (name, step), stated in TRANSITION.items():
+        how = GRIDS[name]
+        then = round(step * how.alpha / sweep.configuration["alpha"])
+        start, end, largest = (
+            np.median(at(sweep, 0.0002, t, what) ** 2)
+            for t, what in ((0, "norm"), (then, "norm"), (then, "spectral_norm"))
+        )
+        noise = (np.sqrt(how.width) + np.sqrt(784)) ** 2
+        assert np.sqrt(largest / 2 / noise - (end - start) / how.width / 784) == pytest.approx(stated, rel=2e-3)
 
 
 def test_thinned_sweep_keeps_what_it_says():
@@ -200,6 +262,9 @@ def test_what_is_said_of_the_optimizers(optimized):
     gd, batches, momentum, smaller = optimizers.OPTIMIZERS
     equal, late, expected = optimizers.EQUAL, optimizers.LATE, optimizers.EXPECTED
     target = of(gd, equal, "train_error")
+    fine = grid.recorded("grid")  # the same runs
+    kept = np.isin(fine.configuration["sigmas"], optimizers.EXPERIMENT.sigmas)
+    np.testing.assert_allclose(of(gd, equal, "stable_rank"), grid.values(fine, "stable_rank")[kept, :, -1], rtol=1e-2)
     for name in (batches, momentum, smaller):
         assert (of(name, equal, "train_error") <= (target[::2] if name == smaller else target)).all()
     for name in (batches, smaller):  # they meet the expectation

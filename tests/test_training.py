@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 from implicit_bias.mnist import plain
-from implicit_bias.mnist.benchmark import Autograd
 from implicit_bias.mnist.configuration import EXPERIMENT, Member
 from implicit_bias.mnist.data import MNIST, synthetic_mnist
 from implicit_bias.mnist.engine import Engine, FullBatch, Images, Stack, Threads, padded, pixel_order
 from implicit_bias.mnist.plain import Run, initial_weights
 from implicit_bias.mnist.trainer import Log, members_that_fit, train
+from implicit_bias.mnist.variants import Autograd
 from implicit_bias.small_scale import small_scale_limit
 
 GAMMA, WIDTH = EXPERIMENT.gamma, 9

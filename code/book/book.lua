@@ -137,14 +137,14 @@ local function panels(div)
     local img, text = image(panel.content[1].content[1]), panel.caption.long[1].content
     local letter = Inlines { Str("(" .. string.char(96 + i) .. ")"), Space() }
     row:extend(Inlines { raw("\\begin{minipage}[t]{0.5\\linewidth}\\centering "), img, raw("\\subcaption{") } .. text
-      .. { raw("}\\end{minipage}") })
+      .. { raw("}\\end{minipage}\\hspace{0pt}") }) -- where the line may end
     shown:insert(pandoc.Figure({ Plain { img } }, { long = { Plain(letter .. text) } }))
   end
   if not latex then
     return pandoc.Figure({ pandoc.Div(shown, { class = "panels" }) }, { long = { Plain(head .. caption) } }, label), false
   end
   local ending = { raw("}\\label{" .. label .. "}\\end{figure}") }
-  return Plain(Inlines { raw("\\begin{figure}") } .. row .. { raw("\\caption{") } .. caption .. ending), false
+  return Plain(Inlines { raw("\\begin{figure}\\centering ") } .. row .. { raw("\\caption{") } .. caption .. ending), false
 end
 
 local function block(div)

@@ -45,18 +45,24 @@ def read_pages(folder: Path) -> dict[Path, BeautifulSoup]:
     return {path.resolve(): BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser") for path in files}
 
 
-def page_problems(path: Path, pages: dict[Path, BeautifulSoup]) -> Iterator[str]:
-    """Yield what is wrong with a page."""
-    page = pages[path]
+def anchors(pages: dict[Path, BeautifulSoup]) -> dict[Path, set[str]]:
+    """Return of each page the places that a link can name."""
+    return {path: {str(place["id"]) for place in page.find_all(id=True)} for path, page in pages.items()}
+
+
+def page_problems(
+    path: Path, page: BeautifulSoup, places: dict[Path, set[str]], numbers: dict[str, str]
+) -> Iterator[str]:
+    """Yield what is wrong with a page, given the `anchors` of all and its own `label_numbers`."""
     for place in page.select("[href]:not([rel~=canonical]), [src], object[data]"):
         url = str(place.get("href") or place.get("src") or place.get("data") or "")
         parts = urlsplit(url)
         target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
-        anchor = unquote(parts.fragment) if place.name == "a" and target in pages else ""
+        anchor = unquote(parts.fragment) if place.name == "a" and target in places else ""
         if parts.scheme or parts.netloc:
             if place.name != "a" and parts.scheme != "data":
                 yield f"a request to another site: {url}"
-        elif not target.exists() or (anchor and not pages[target].find(id=anchor)):
+        elif not target.exists() or (anchor and anchor not in places[target]):
             yield f"a broken link: {url}"
     prose = copy.copy(page)
     for part in prose.select(".math, code, pre, script, style"):
@@ -64,7 +70,7 @@ def page_problems(path: Path, pages: dict[Path, BeautifulSoup]) -> Iterator[str]
     typed = r"\?@\S*|\?\?|\\[(\[].{0,20}|\$\$.{0,20}|np\.float64\(.{0,12}|:::.{0,20}|\\x[0-9a-f]{2}"
     yield from (f"left as it was typed: {text}" for text in re.findall(typed, prose.get_text()))
     yield from (f"a figure without a description: {img.get('src')}" for img in page.select("img") if not img.get("alt"))
-    yield from (f"a label without a number: {label}" for label, number in label_numbers(page).items() if not number)
+    yield from (f"a label without a number: {label}" for label, number in numbers.items() if not number)
 
 
 def pdf_problems(pdf: Path, chapters: int, numbers: dict[str, str]) -> Iterator[str]:
@@ -84,13 +90,14 @@ def pdf_problems(pdf: Path, chapters: int, numbers: dict[str, str]) -> Iterator[
 def check(root: Path, folder: Path) -> Iterator[str]:
     """Yield what is wrong with the book of the project ``root`` built in ``folder``."""
     book, pages = read_book(root), read_pages(folder)
-    numbers: dict[str, str] = {}
+    places, numbers = anchors(pages), dict[str, str]()
     for name in map(page_of, book.files):
         if not (folder / name).is_file():
             yield f"{name}: there is no such page"
     for path, page in pages.items():
-        yield from (f"{path.relative_to(folder.resolve())}: {problem}" for problem in page_problems(path, pages))
-        numbers |= label_numbers(page)
+        here, shown = path.relative_to(folder.resolve()), label_numbers(page)
+        yield from (f"{here}: {problem}" for problem in page_problems(path, page, places, shown))
+        numbers |= shown
     for file in [*folder.rglob("*.css"), *pages]:
         for url in REMOTE_STYLE.findall(file.read_text(encoding="utf-8", errors="replace")):
             yield f"{file}: a request to another site: {url}"

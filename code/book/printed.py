@@ -9,6 +9,8 @@ FIELDS = ("Title", "Author", "Subject", "Keywords")
 ENTRY = re.compile(r"^ *(\S.*?)((?: \.)*) +(\d+)$", re.M)
 """A line of the contents: a title, dots unless it opens a part or a chapter, and a page."""
 NUMBERED = re.compile(r"[\dA-Z][.\d]* +\S+")
+INK = 200
+"""Pixels darker than this are not white."""
 WHITE = 0.3
 """Share of a page's text block that may be left white where no chapter ends."""
 
@@ -28,15 +30,26 @@ def contents(pages: list[str]) -> list[tuple[str, str, int]]:
     return entries
 
 
-def white_shares(pdf: Path) -> Iterator[float]:
-    """Yield of each page the share, between a tenth and nine tenths of its height, that lies below the last ink."""
+def drawn(pdf: Path) -> Iterator[list[bytes]]:
+    """Yield each page as an image, grey, 20 pixels an inch: its rows."""
     images = output("pdftoppm", "-r", "20", "-gray", pdf)
     while header := re.match(rb"P5\s(\d+) (\d+)\s255\s", images):
         width, height = int(header[1]), int(header[2])
         pixels, images = images[header.end() :][: width * height], images[header.end() + width * height :]
-        first, last = height // 10, height * 9 // 10
-        inked = [row for row in range(first, last) if min(pixels[row * width : (row + 1) * width]) < 200]
-        yield (last - 1 - max(inked, default=first - 1)) / (last - first)
+        yield [pixels[row * width : (row + 1) * width] for row in range(height)]
+
+
+def white_share(rows: list[bytes]) -> float:
+    """Return the share, between a tenth and nine tenths of a page's height, that lies below the last ink."""
+    first, last = len(rows) // 10, len(rows) * 9 // 10
+    inked = [row for row in range(first, last) if min(rows[row]) < INK]
+    return (last - 1 - max(inked, default=first - 1)) / (last - first)
+
+
+def runs_off(rows: list[bytes]) -> bool:
+    """Return whether there is ink in the last twentieth of a page's width."""
+    margin = len(rows[0]) // 20
+    return any(min(row[-margin:]) < INK for row in rows)
 
 
 def problems(pdf: Path) -> Iterator[str]:
@@ -53,6 +66,8 @@ def problems(pdf: Path) -> Iterator[str]:
     if not entries:
         yield "there is no table of contents"
     opening = {len(pages), *(page for _, dots, page in entries if not dots)}  # the text ends in a form feed
-    for page, share in enumerate(white_shares(pdf), 1):
-        if share > WHITE and page > min(opening) and page + 1 not in opening:
+    for page, rows in enumerate(drawn(pdf), 1):
+        if (share := white_share(rows)) > WHITE and page > min(opening) and page + 1 not in opening:
             yield f"page {page} is {share:.0%} white"
+        if runs_off(rows):
+            yield f"something runs off page {page}"

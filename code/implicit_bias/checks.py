@@ -12,10 +12,10 @@ from jaxtyping import Float64
 from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
-Samples = Float64[Array, "n d"]
-PerSample = Float64[Array, "n"]
-Weights = Float64[Array, "m d"]
-OutputWeights = Float64[Array, "m"]
+Samples = Float64[np.ndarray, "n d"]
+PerSample = Float64[np.ndarray, "n"]
+Weights = Float64[np.ndarray, "m d"]
+OutputWeights = Float64[np.ndarray, "m"]
 Number = float | int  # some checkers of types take no int for a float
 
 

@@ -16,12 +16,12 @@ from numpy.typing import ArrayLike
 from scipy.optimize import nnls
 
 from . import checks
-from .checks import Array, PerSample, Samples
+from .checks import PerSample, Samples
 from .orthogonality import as_samples, p_orthogonality, plane_example, sharp_family
 
 __all__ = ["max_margin", "min_norm_interpolator", "p_orthogonality", "plane_example", "sharp_family"]
 
-Vector = Float64[Array, "d"]
+Vector = Float64[np.ndarray, "d"]
 
 ACCEPTED = 1e-6
 """The largest residual of a solution."""
@@ -141,7 +141,7 @@ def max_margin(X: ArrayLike, y: ArrayLike) -> LinearClassifier:
     return data.solution(w, s, equations=False)
 
 
-def _least_distance(B: Float64[Array, "k n"], h: PerSample) -> PerSample:
+def _least_distance(B: Float64[np.ndarray, "k n"], h: PerSample) -> PerSample:
     """Return ``u ≥ 0`` proportional to the dual solution of ``min ‖w‖`` with ``Bᵀw ≥ h``.
 
     Lawson and Hanson (1974): with ``E`` the matrix of columns ``(B_i, h_i)``, the residual of ``min ‖E u - e‖``, ``e``

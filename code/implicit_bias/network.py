@@ -28,8 +28,8 @@ from .activation import check_slopes, leaky_relu, leaky_relu_derivative
 from .checks import Array, OutputWeights, PerSample, Samples, Weights
 from .rank import stable_rank
 
-Steps = Float64[Array, "T"]
-Iterates = Float64[Array, "T+1"]
+Steps = Float64[np.ndarray, "T"]
+Iterates = Float64[np.ndarray, "T+1"]
 
 
 def _output_weights(a: Array) -> Array:
@@ -78,7 +78,7 @@ def margins(X: ArrayLike, y: ArrayLike, W: ArrayLike, a: ArrayLike, gamma: float
     """
     outputs = network(X, W, a, gamma)
     _, y = checks.arrays(X=(X, "n d"), y=(y, "n"))
-    return checks.signs("y", y) * outputs
+    return np.asarray(checks.signs("y", y) * outputs)
 
 
 def logistic_loss(z: ArrayLike) -> Array:

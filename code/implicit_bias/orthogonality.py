@@ -14,11 +14,11 @@ from jaxtyping import Float64
 from numpy.typing import ArrayLike
 
 from . import checks
-from .checks import Array, PerSample, Samples
+from .checks import PerSample, Samples
 
-Gram = Float64[Array, "n n"]
-Stack = Float64[Array, "k n n"]
-PerMatrix = Float64[Array, "k"]
+Gram = Float64[np.ndarray, "n n"]
+Stack = Float64[np.ndarray, "k n n"]
+PerMatrix = Float64[np.ndarray, "k"]
 
 
 def as_samples(X: ArrayLike) -> Samples:

@@ -30,6 +30,16 @@ def stable_rank(W: ArrayLike) -> float:
     return float(np.sum((singular / singular[0]) ** 2))
 
 
+def expected_spectral_norm(m: int, d: int) -> float:
+    """Return ``√m + √d``, near which is the spectral norm of an ``m × d`` matrix of standard normal numbers.
+
+    >>> expected_spectral_norm(100, 25)
+    15.0
+    """
+    checks.whole(1, m=m, d=d)
+    return float(np.sqrt(m) + np.sqrt(d))
+
+
 def expected_stable_rank(m: int, d: int) -> float:
     """Return ``m d / (√m + √d)²``, near which is the stable rank of an ``m × d`` Gaussian matrix.
 
@@ -38,21 +48,26 @@ def expected_stable_rank(m: int, d: int) -> float:
     >>> expected_stable_rank(100, 100)
     25.0
     """
-    checks.whole(1, m=m, d=d)
-    return float(m * d / (np.sqrt(m) + np.sqrt(d)) ** 2)
+    return m * d / expected_spectral_norm(m, d) ** 2
 
 
-def learned_plus_noise(learned: float, largest: float, sigma: ArrayLike, m: int, d: int) -> Array:
+def learned_plus_noise(
+    learned: float, largest: float, sigma: ArrayLike, m: int, d: int, refined: bool = False
+) -> Array:
     """Return the stable rank of a learned part plus noise, relative to `expected_stable_rank`, for each sigma.
 
     To an ``m × d`` Gaussian matrix of standard deviation ``sigma`` is added one of squared Frobenius norm ``learned``
-    and of spectral norm ``largest``; the spectral norm of the sum is taken to be the larger of both.
+    and of spectral norm ``largest``; the spectral norm of the sum is taken to be the larger of both, or, if
+    ``refined``, what it tends to in high dimension for a learned part of rank one (the book's @eq-study-refined).
 
     >>> learned_plus_noise(0.0, 4.0, sigma=[0.1, 1.0], m=100, d=100).round(6).tolist()
     [0.25, 1.0]
     """
     sigma = np.asarray(sigma, dtype=float)
-    norm = np.maximum(largest, sigma * (np.sqrt(m) + np.sqrt(d)))
+    norm = np.maximum(largest, sigma * expected_spectral_norm(m, d))
+    if refined:
+        one = np.sqrt((largest**2 + sigma**2 * m) * (largest**2 + sigma**2 * d)) / largest
+        norm = np.where(largest**2 > sigma**2 * np.sqrt(m * d), one, norm)
     return np.asarray((learned + m * d * sigma**2) / norm**2 / expected_stable_rank(m, d))
 
 

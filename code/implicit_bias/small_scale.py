@@ -14,16 +14,15 @@ from scipy.special import softmax
 
 from . import checks
 from .activation import leaky_relu, leaky_relu_derivative
-from .checks import Array
 
 
 @dataclass(frozen=True)
 class SmallScaleState:
     """The limits of ``U = (W, b)/σ``, of ``A = V/σ``, and of the output bias ``c`` itself, which is of order one."""
 
-    U: Float64[Array, "m inputs"]
-    A: Float64[Array, "k m"]
-    c: Float64[Array, " k"]
+    U: Float64[np.ndarray, "m inputs"]
+    A: Float64[np.ndarray, "k m"]
+    c: Float64[np.ndarray, " k"]
 
 
 def small_scale_limit(

@@ -106,24 +106,25 @@ def _figures(chosen: argparse.Namespace) -> None:
 
 
 def _experiment(chosen: argparse.Namespace) -> None:
-    """Run the homework's experiment again and replace its recordings, or record a study.
+    """Run the homework's experiment again, then the studies that are not recorded; or one study.
 
-    The recordings are put in place once all are there. A study's recordings are made where they are not there yet, or
-    are of another configuration. Interrupted, the same command goes on from the finished groups.
+    The experiment's recordings are put in place once all are there. A study's are made where they are not there yet, or
+    are of another configuration: delete one to have it made again. Interrupted, the same command goes on from what is
+    finished.
     """
     workers = Workers(**_given(chosen, Workers))
     if not chosen.results.is_dir():
         raise ValueError(f"argument --results: {chosen.results} is not a folder")
+    if chosen.study not in (None, *STUDIES):
+        raise ValueError(f"argument --study: {chosen.study!r} is none of {', '.join(STUDIES)}")
     if chosen.study is None:
         experiment.run_again(load_mnist(chosen.mnist_root), chosen.results, workers=workers)
-        print(f"{chosen.results}: all recordings are new")
-        return
-    if chosen.study not in STUDIES:
-        raise ValueError(f"argument --study: {chosen.study!r} is none of {', '.join(STUDIES)}")
+        print(f"{chosen.results}: all recordings of the homework's experiment are new")
     folder = chosen.results / "studies"
     folder.mkdir(exist_ok=True)
-    STUDIES[chosen.study](folder, partial(load_mnist, chosen.mnist_root), workers)
-    print(f"{folder}: {chosen.study} is recorded")
+    for name in [chosen.study] if chosen.study else STUDIES:
+        STUDIES[name](folder, partial(load_mnist, chosen.mnist_root), workers)
+        print(f"{folder}: {name} is recorded")
 
 
 def _benchmark(chosen: argparse.Namespace) -> None:
@@ -133,7 +134,7 @@ def _benchmark(chosen: argparse.Namespace) -> None:
     """
     checks.whole(1, repetitions=chosen.repetitions)
     _check_place(chosen.out)
-    benchmark.run(chosen.mnist_root, chosen.repetitions, chosen.out)
+    benchmark.run(chosen.mnist_root, chosen.repetitions, Workers(chosen.device).device, chosen.out)
 
 
 def _recorded(chosen: argparse.Namespace, book: Configuration | Search) -> Recording:
@@ -168,7 +169,7 @@ _OPTIONS: dict[str, tuple[Any, str]] = {
     "steps": (int, "number of gradient descent steps, of a search the limit on it; at least 10"),
     "recording": (Path, "recorded sweep"),
     "results": (Path, "folder of the recordings"),
-    "study": (str, "study to record (default: none, but the homework's experiment)"),
+    "study": (str, "study to record (default: the homework's experiment and all studies)"),
     "repetitions": (int, "how often each variant is measured"),
     "out": (Path, "recording to write, in place of an older one; or folder for the figures"),
     "mnist_root": (Path, "folder of MNIST/raw/, for missing files too (default: MNIST_ROOT, or data/ of the project)"),
@@ -193,7 +194,10 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], None], dict[str, Any]]
     "search-step-size": (_search, _as_in(SEARCH, "step-size.json")),
     "figures": (_figures, {"recording": experiment.RESULTS / "sweep.json", "out": Path("figures")}),
     "experiment": (_experiment, {"study": None, "results": experiment.RESULTS} | _WORKERS),
-    "benchmark": (_benchmark, {"repetitions": REPETITIONS, "out": experiment.RESULTS / "benchmark.json"} | _DATA),
+    "benchmark": (
+        _benchmark,
+        {"repetitions": REPETITIONS, "device": "cpu", "out": experiment.RESULTS / "benchmark.json"} | _DATA,
+    ),
 }
 
 

@@ -35,8 +35,9 @@ class Engine:
       that they light. Then a chunk needs only as many leading columns as its last image reaches; the rest are zeros.
     - ``skip_dead``: leave out at least the pixels that no training image lights, whose weights have no gradient.
       Otherwise all columns are read, sorted or not.
-    - ``own_threads``: on the CPU, let each thread compute chunks of its own alone, with buffers of its own. Most
-      operations are too small to share, and threads that share them wait for each other after each.
+    - ``own_threads``: let each thread compute chunks of its own alone, with buffers of its own, and singular values,
+      which is the CPU's work on a GPU too. Most operations are too small to share, and threads that share them wait for
+      each other after each.
     - ``logit_floor``: raise logits to this, negative, if they are farther below the largest. e^-69 is about 1e-30, far
       below what can be added to 1, and far above the denormal numbers that would slow every later product.
     - ``chunk``: images a chunk, at least 1; by default as many as keep the activations in the cache near a core.
@@ -113,8 +114,7 @@ class Threads(ThreadPoolExecutor):
 
     def __init__(self, engine: Engine) -> None:
         self.total = torch.get_num_threads()
-        own = engine.own_threads and torch.device(engine.device).type == "cpu"
-        self.count, each = (self.total, 1) if own else (1, self.total)
+        self.count, each = (self.total, 1) if engine.own_threads else (1, self.total)
         super().__init__(self.count, initializer=torch.set_num_threads, initargs=(each,))
 
     def __exit__(self, *error: object) -> None:
@@ -154,7 +154,7 @@ class Stack:
             )
 
     def spectra(self, threads: Threads, of_change: bool = False) -> Tensor:
-        """Return the singular values of every W, or of its change, in float64, largest first, shape (K, m).
+        """Return the singular values of every W, or of its change, in float64 on the CPU, largest first, shape (K, m).
 
         They wait in the threads' queue behind a pass that was started, so that whoever is done first takes them.
         """
@@ -165,7 +165,7 @@ class Stack:
 
 @torch.no_grad()
 def _singular_values(W: Tensor) -> Tensor:
-    gram = W.double() @ W.double().mT
+    gram = (W.double() @ W.double().mT).cpu()  # of many small matrices a GPU takes longer for the eigenvalues
     gram[~gram.isfinite().all(2).all(1)] = 0.0  # no eigenvalues to be had: a stable rank of 0 / 0
     squares: Tensor = torch.linalg.eigvalsh(gram)
     return squares.clamp_(min=0).sqrt_().flip(1)
@@ -241,11 +241,12 @@ class FullBatch:
         self.running = self.threads.map(lambda worker: worker.run(backward), self.workers)
 
     def result(self) -> tuple[Tensor, Tensor]:
-        """Wait for the threads; return mean loss (float64) and error of each network."""
+        """Wait for the threads; return mean loss (float64) and error of each network, on the CPU."""
         for _ in self.running:
             pass
         loss = (self.normalizer.log() - self.label_logit).mean((1, 2), dtype=torch.float64)
-        return loss, (self.label_logit < 0).double().mean((1, 2))  # negative: another class's logit is larger
+        error = (self.label_logit < 0).double().mean((1, 2))  # negative: another class's logit is larger
+        return loss.cpu(), error.cpu()
 
     def descend(self) -> None:
         """Take one step with the gradient of the last pass, once."""

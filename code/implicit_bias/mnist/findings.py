@@ -10,6 +10,7 @@ import numpy as np
 
 from ..checks import Array
 from ..figures.runs import at, over_seeds, prediction, relative_rank, scales
+from ..rank import expected_spectral_norm
 from .data import PIXELS
 from .recording import Recording
 from .tables import between, final, first_step
@@ -69,7 +70,7 @@ def transition(sweep: Recording) -> Array:
     ``W^{(T)}`` is that of the smallest scale.
     """
     learned = spectral_norm(sweep, scales(sweep)[0], sweep.configuration["steps"])
-    return np.asarray(learned / (np.sqrt(sweep.configuration["width"]) + np.sqrt(PIXELS)))
+    return np.asarray(learned / expected_spectral_norm(sweep.configuration["width"], PIXELS))
 
 
 def threshold(sweep: Recording) -> float:
@@ -77,7 +78,7 @@ def threshold(sweep: Recording) -> float:
     weights leaves their largest singular value where it is, as m and d grow in proportion (Benaych-Georges and
     Nadakuditi 2012)."""
     m = sweep.configuration["width"]
-    return float((m * PIXELS) ** 0.25 / (np.sqrt(m) + np.sqrt(PIXELS)))
+    return float((m * PIXELS) ** 0.25 / expected_spectral_norm(m, PIXELS))
 
 
 def spectral_change(sweep: Recording, sigma: float, step: int) -> Array:
@@ -86,10 +87,14 @@ def spectral_change(sweep: Recording, sigma: float, step: int) -> Array:
     return np.asarray(norm_of_change / spectral_norm(sweep, sigma, 0))
 
 
-def halving(sweep: Recording, sigma: float, until: int) -> Array:
-    """Return, for each seed, the first step up to ``until`` that has less than half the first stable rank."""
-    ranks = np.transpose([relative_rank(sweep, sigma, step) for step in range(until + 1)])
-    return np.array([np.flatnonzero(run < 0.5)[0] for run in ranks])
+def halving(sweep: Recording, sigma: float) -> Array:
+    """Return, for each seed, the first step that has less than half the first stable rank; nan if none has."""
+
+    def first(run: dict[str, list[float]]) -> int:
+        ranks = np.array(run["stable_rank"])
+        return int(np.flatnonzero(ranks < ranks[0] / 2)[0])
+
+    return over_seeds(sweep, sigma, first)
 
 
 def fastest_growth(sweep: Recording, sigma: float) -> Array:

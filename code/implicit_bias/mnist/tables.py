@@ -36,7 +36,7 @@ def step_size_table(searches: Mapping[float, Recording]) -> str:
 
 def between(values: ArrayLike, form: str) -> str:
     """Return "smallest–largest", or the one value if both read the same; say how many are nan, of diverged runs."""
-    values = np.atleast_1d(np.asarray(values, dtype=float))
+    values = np.ravel(np.asarray(values, dtype=float))
     kept = values[~np.isnan(values)]
     if not len(kept):
         return "diverged"

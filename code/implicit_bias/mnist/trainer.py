@@ -124,12 +124,12 @@ class Log:
         ranks, change_ranks = ((s / s[:, :1]).square().sum(1) for s in (spectra, changes))
         norms, change_norms = spectra.norm(dim=1), changes.norm(dim=1)
         columns = losses, errors, ranks, norms, spectra[:, 0], change_norms, change_ranks
-        measured = torch.stack(columns, 1).cpu().numpy()
+        measured = torch.stack(columns, 1).numpy()
         finite = np.isfinite(measured[:, :3]).all(1)
         done = finite & ((step == self.steps) | (measured[:, 1] < self.stop_below))
         self.measured[self.active, :, step] = measured
         if step in self.spectra_at:
-            for k, values in zip(self.active[finite], spectra.cpu().numpy()[finite]):
+            for k, values in zip(self.active[finite], spectra.numpy()[finite]):
                 self.singular_values[k][step] = values
         tested = test_errors().tolist() if done.any() else []
         for row in np.flatnonzero(done | ~finite):

@@ -3,7 +3,7 @@ r"""Study 2: where the transition in :math:`\sigma` lies on MNIST, and what move
 The grids, and where the transition was expected before they were run, stand in `mnist.configuration`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,23 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..checks import Array
+from ..figures.runs import relative_rank
 from ..mnist import sweep
-from ..mnist.configuration import GRID_IMAGES, GRIDS, Configuration, plotted_steps
-from ..mnist.data import MNIST, PIXELS
+from ..mnist.configuration import GRID_IMAGES, GRIDS, TRANSITION, Configuration, plotted_steps
+from ..mnist.data import MD5, MNIST, PIXELS
+from ..mnist.experiment import STUDIES
 from ..mnist.recording import Recording, RecordingError, load, save
+from ..mnist.tables import between
 from ..mnist.workers import Workers
 from ..rank import learned_plus_noise
 
+TITLES = {
+    "grid": "fine grid",
+    "grid-all-images": "all images",
+    "grid-half-alpha": "half the step size",
+    "grid-width-50": "width 50",
+    "grid-width-300": "width 300",
+}
 KEPT = ("loss", "train_error", "stable_rank", "norm", "spectral_norm", "change")
 DIGITS = 5
 
@@ -99,22 +109,24 @@ def column(grid: Recording, step: int | None) -> int:
     return -1 if step is None else kept_steps(grid.configuration["steps"]).index(step)
 
 
-def prediction(grid: Recording, sigmas: ArrayLike, step: int | None = None) -> Array:
-    """Return `rank.learned_plus_noise` at a kept step, with what was learned at the smallest scale of the same grid."""
-    norms, largest = (values(grid, name)[0] for name in ("norm", "spectral_norm"))
+def prediction(
+    grid: Recording, sigmas: ArrayLike, step: int | None = None, refined: bool = False, learned_at: int = 0
+) -> Array:
+    """Return `rank.learned_plus_noise` at a kept step, with what was learned at one scale of the grid, the smallest."""
+    norms, largest = (values(grid, name)[learned_at] for name in ("norm", "spectral_norm"))
     k, how = column(grid, step), grid.configuration
     learned = np.median(norms[:, k] ** 2 - norms[:, 0] ** 2)
     d = how.get("inputs", PIXELS)
-    return learned_plus_noise(float(learned), float(np.median(largest[:, k])), sigmas, how["width"], d)
+    return learned_plus_noise(float(learned), float(np.median(largest[:, k])), sigmas, how["width"], d, refined)
 
 
-def crossing(sigmas: ArrayLike, ratios: ArrayLike, level: float = 0.5) -> float:
-    """Return the smallest scale at which the ratio rises through a level, both on logarithmic axes; nan if none does.
+def crossing(sigmas: ArrayLike, ratios: ArrayLike) -> float:
+    """Return the smallest scale at which the ratio rises through 1/2, both on logarithmic axes; nan if none does.
 
     >>> round(crossing([0.01, 0.1, 1.0], [0.05, 0.5 / 10**0.5, 0.5 * 10**0.5]), 6)
     0.316228
     """
-    x, y = np.log(np.asarray(sigmas)), np.log(np.asarray(ratios) / level)
+    x, y = np.log(np.asarray(sigmas)), np.log(2 * np.asarray(ratios))
     for k in np.flatnonzero((y[:-1] < 0) & (y[1:] >= 0)):
         return float(np.exp(x[k] - y[k] * (x[k + 1] - x[k]) / (y[k + 1] - y[k])))
     return float("nan")
@@ -126,8 +138,70 @@ def transition(grid: Recording, step: int | None = None) -> Array:
     return np.array([crossing(grid.configuration["sigmas"], row) for row in (np.median(ratios, axis=1), *ratios.T)])
 
 
-def predicted_transition(grid: Recording, step: int | None = None, level: float = 0.5) -> float:
-    """Return the smallest scale at which `prediction` rises through a level; nan if none does."""
+def predicted_transition(grid: Recording, step: int | None = None, refined: bool = False, learned_at: int = 0) -> float:
+    """Return the smallest scale at which `prediction` rises through 1/2; nan if none does."""
     sigmas = grid.configuration["sigmas"]
     fine = np.geomspace(sigmas[0], sigmas[-1], 2000)
-    return crossing(fine, prediction(grid, fine, step), level)
+    return crossing(fine, prediction(grid, fine, step, refined, learned_at))
+
+
+def recorded(name: str, folder: Path = STUDIES) -> Recording:
+    """Read one of the `GRIDS`; `RecordingError` if it is absent, damaged, or of another configuration or other data."""
+    source = "mnist" if name == "grid-all-images" else f"mnist, the first {GRID_IMAGES} training images"
+    data = {"source": source, "checksum": MD5}
+    return load(folder / f"{name}.json", "thinned-sweep", sweep.description(GRIDS[name]), data)
+
+
+def transition_table(found: Mapping[str, Recording]) -> str:
+    """Return, as a Markdown table, where the transition was expected before the grids were run, and where it lies."""
+    lines = ["| grid | step | stated before | measured | measured over stated |", "|:---|--:|--:|--:|--:|"]
+    for (name, step), stated in TRANSITION.items():
+        where = transition(found[name], step)
+        cells = f"{stated:.4f} | {where[0]:.4f} ({between(where[1:], '.4f')}) | {where[0] / stated:.2f}"
+        lines.append(f"| {TITLES[name]} | {step} | {cells} |")
+    return "\n".join(lines)
+
+
+def gap(fine: Recording, sweep: Recording) -> float:
+    """Return the largest relative difference to the sweep of 3.3, of medians over the same seeds, at T."""
+    seeds, sigmas = fine.configuration["seeds"], fine.configuration["sigmas"]
+    found = np.median(relative_ranks(fine), axis=1)
+    return float(
+        max(
+            abs(found[sigmas.index(sigma)] / np.median(relative_rank(sweep, sigma, -1)[: len(seeds)]) - 1)
+            for sigma in sweep.configuration["sigmas"]
+        )
+    )
+
+
+def best(fine: Recording, name: str) -> Array:
+    """Return, for each seed, the scale with the least ``train_error`` or ``test_error`` at the end."""
+    rows = final(fine, name)
+    return np.asarray(np.array(fine.configuration["sigmas"])[np.argmin(rows, axis=0)])
+
+
+def fall(fine: Recording, name: str, start: float, end: float) -> Array:
+    """Return, for each seed, by which part of itself an error at the end falls between two scales."""
+    rows, sigmas = final(fine, name), fine.configuration["sigmas"]
+    return np.asarray(1 - rows[sigmas.index(end)] / rows[sigmas.index(start)])
+
+
+def quotients(fine: Recording, step: int | None = None, refined: bool = False) -> Array:
+    """Return, for each scale, the median relative stable rank at a kept step over its `prediction`."""
+    predicted = prediction(fine, fine.configuration["sigmas"], step, refined)
+    return np.asarray(np.median(relative_ranks(fine, step), axis=1) / predicted)
+
+
+def late_misses(fine: Recording) -> Array:
+    """Return the refined transition with what was learned at 0.02 over the measured one, less 1, from T/10 on."""
+    how = fine.configuration
+    steps = [step for step in kept_steps(how["steps"]) if 10 * step >= how["steps"]]
+    found = [predicted_transition(fine, t, True, how["sigmas"].index(0.02)) / transition(fine, t)[0] for t in steps]
+    return np.array(found) - 1
+
+
+def final(fine: Recording, name: str) -> Array:
+    """Return the ``train_error``, the ``test_error`` or another number at the end, of shape (sigmas, seeds)."""
+    how = fine.configuration
+    rows = {(run["sigma"], run["seed"]): np.ravel(run[name])[-1] for run in fine.runs}
+    return np.array([[rows[sigma, seed] for seed in how["seeds"]] for sigma in how["sigmas"]], dtype=float)
