@@ -8,10 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .. import bounds
+from ..mnist.configuration import EXPERIMENT
 from ..mnist.data import CLASSES
 from ..mnist.recording import Recording
 from ..searches.problem_1 import one_sample_hitting_time, rare_sample_hitting_times
-from ..studies import directions, features, mixture, open_questions
+from ..studies import directions, features, mixture, open_questions, optimizers
 from ..studies import grid as studied
 from ..studies.mixture import BY_DIMENSION, BY_SCALE, CHOICES, STEPS, Setting
 from .style import COLORS, HALF, INK, PROVED, band, curve, figure, name, ticks
@@ -130,6 +131,32 @@ def other_data_figure(found: Sequence[Recording]) -> list[Figure]:
             ticks(axes, "y", (0, 0.5, 1))
             if not figures:
                 axes.legend(loc="center left")
+        figures.append(fig)
+    return figures
+
+
+def optimizers_figure(found: Recording) -> list[Figure]:
+    """Draw the relative stable rank of each optimizer against sigma, and as predicted, at equal error and late."""
+    curves: dict[str, dict[str, Any]] = {
+        optimizers.REFERENCE: {"k": 0, "label": "gradient descent"},
+        optimizers.BATCHES: {"k": 1, "label": "mini-batches"},
+        optimizers.SMALLER: {"k": 2, "label": "momentum, smaller steps"},
+        optimizers.MOMENTUM: {"k": 3, "label": "momentum"},
+    }
+    figures = []
+    for point, shown in ((optimizers.EQUAL, curves), (optimizers.LATE, (optimizers.BATCHES, optimizers.MOMENTUM))):
+        with figure(3.1, HALF) as (fig, axes):
+            for optimizer in shown:
+                sigmas = optimizers.OPTIMIZERS[optimizer].sigmas
+                rows = np.full((len(optimizers.SEEDS), len(EXPERIMENT.sigmas)), np.nan)  # a gap where none was run
+                rows[:, np.isin(EXPERIMENT.sigmas, sigmas)] = optimizers.ratios(found, optimizer, point).T
+                band(axes, EXPERIMENT.sigmas, rows, **curves[optimizer])
+                predicted = optimizers.prediction(found, optimizer, point)
+                axes.plot(sigmas, predicted, "o", color=INK, markerfacecolor="none", markersize=9)
+            axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="relative stable rank", ylim=(0.005, 1.5))
+            ticks(axes, "x", (1e-3, 0.01, 0.1, 1))
+            ticks(axes, "y", (0.01, 0.1, 1))
+            axes.legend(loc="lower left")
         figures.append(fig)
     return figures
 
