@@ -82,27 +82,28 @@ def one_step() -> Figure:
                 before.append(rank.stable_rank(Z))
                 after.append([rank.stable_rank(v * Z - network.loss_gradient(X, y, v * Z, a, GAMMA)) for v in sigmas])
             middle = band(axes, sigmas, after, k, markevery=3)
-            name(axes, f"$m={m}$", (sigmas[-1], float(np.median(before))), COLORS[k])
+            name(axes, f"$({m},{d})$", (sigmas[-1], float(np.median(before))), COLORS[k])
             limit = bounds.small_sigma(m, d, n, THETA, 0.25, 1.0, 1.0, 1.0, 1 - 1e-9)
             x = np.geomspace(sigmas[0], 0.6 * limit, 80)
             bound = [bounds.one_step_rank_bound(gradient_rank, v / limit) for v in x]
-            axes.plot(x, bound, color=PROVED)
+            axes.plot(x, bound, color=PROVED, linestyle=curve(k)["linestyle"])
             if not k:
                 level, ends = 15.0, [np.interp(15.0, bound, x), sigmas[np.argmax(middle > 15.0)]]
                 axes.annotate(
                     "", (ends[1], level), (ends[0], level), arrowprops={"arrowstyle": "<->", "shrinkA": 0, "shrinkB": 0}
                 )
-                text = rf"$\sigma\times{float(f'{ends[1] / ends[0]:.0e}'):.0f}$"
-                name(axes, text, (3.5 * ends[0], level), place="above")
-        name(axes, "proved", (sigmas[0], 50), PROVED)
-        name(axes, "measured", (2e-5, 1.6), MEASURED, "above")
+                text = rf"$\times{float(f'{ends[1] / ends[0]:.0e}'):.0f}$"
+                name(axes, text, (4.6 * ends[0], level), place="above")
+        name(axes, "proved, $m=200,\\ 100,\\ 50$", (sigmas[0], 125), PROVED)
+        name(axes, "measured", (1e-5, 1.7), MEASURED, "above")
+        name(axes, "$(m,d)=$", (sigmas[-1], 135), MEASURED)
         axes.set(
             xscale="log",
             yscale="log",
             xlabel=r"$\sigma$",
             ylabel=r"StableRank$(W^{(1)})$",
             xlim=(1e-6, 60),
-            ylim=(1, 120),
+            ylim=(1, 170),
         )
         ticks(axes, "x", (1e-6, 1e-4, 1e-2, 1))
         ticks(axes, "y", (1, 10, 100))
