@@ -137,8 +137,9 @@ def singular_value_figure(recording: Recording) -> Figure:
                             xytext=(5, (0, 0, 0, -6, 6)[k % 5]),
                         )
                     else:
-                        axes.plot(index, np.median(relative, axis=0), color="#999999", linewidth=4, zorder=0)
-        name(axes, r"start, every $\sigma$", (6, 1.1), "#666666", "above")
+                        axes.plot(index, np.median(relative, axis=0), color="#cccccc", linewidth=6, zorder=0)
+        name(axes, r"grey: $t=0$, every $\sigma$", (1.2, 1.8), "#666666")
+        name(axes, "$t=T$:", (recording.configuration["width"], 1.1))
         axes.set(
             xscale="log",
             yscale="log",
