@@ -123,6 +123,9 @@ def test_simple_loss_target_is_the_sharp_one_at_one_point():
     [
         # each with its terms in another order than the code, and numbers at which every constant counts
         (bounds.last_iterate_loss(10, 4.0, 0.5), 16 * math.log(2) ** 2 / ((8 - 4) * 4 * 10 * 0.5) * 4),
+        (bounds.last_iterate_loss(10, 2.0, 0.5, 0.125), math.log(4) ** 2 * 4 / (2 * 10 * 0.5)),
+        (bounds.steps_log_needed(23, 2.0, 0.1), (23 * math.log(10) - 2) * 10),
+        (bounds.steps_log_squared_needed(23, 2.0, 0.1), (23 * math.log(10) - 4) * 5),
         (bounds.steps_lower_bound(0.01, 2.0, 0.5), 2 * (99 * math.exp(-0.25) - math.exp(0.25))),
         (bounds.gaussian_dimension(4, 0.5, 0.25), (4 * 2 + 13) ** 2 * math.log(128) / 4),
         (bounds.gaussian_dimension_sharp(4, 0.5, 0.25), (4 * 2 + 19) ** 2 * math.log(128) / 8),
@@ -143,7 +146,7 @@ def test_constants_are_the_theorems(value, by_hand):
 GOOD = dict(
     eps=0.1, alpha=1.0, c=0.5, norm0=1.0, norm=1.0, g_hat=0.2, g_value=0.2, n=4, steps=3, shift=1.0, gamma=0.5, v=[2.0],
     m=4, d=6, x=1.0, p=4.0, R=1.5, delta=0.1, X=[[1.0, 0.0]], ratio=2.0, eta=0.1, xi=1.0, theta=0.2, kappa=2.0,
-    slope=0.5, R_min=1.0, R_max=2.0, rank=2.0,
+    slope=0.5, R_min=1.0, R_max=2.0, rank=2.0, mu=0.1,
 )  # fmt: skip
 FUNCTIONS = [f for _, f in inspect.getmembers(bounds, inspect.isfunction) if f.__module__.startswith(bounds.__name__)]
 ARGUMENTS = [(f, name) for f in FUNCTIONS for name in inspect.signature(f).parameters]

@@ -16,6 +16,8 @@ FLOORS = {
     "thm-fast-rate": 0.9,
     "prp-lower-bound": 0.95,
     "prp-last-iterate": 0.3,
+    "prp-mild-kinks": 0.3,
+    "prp-log-needed": 0.35,
     "thm-gaussian-sharp": 0.7,
     "thm-initial-rank": 0.1,
     "cor-gradient-rank-gaussian": 0.2,

@@ -42,9 +42,14 @@ class Checked(NamedTuple):
         return f"rocq-{self.label}"
 
     @property
+    def extent(self) -> str:
+        """What is added to “machine-checked”."""
+        return ", in part" if self.differs else ""
+
+    @property
     def mark(self) -> str:
         """What stands under its statement in print, in Markdown."""
-        return f"`\\checked{{{self.file}}}{{{self.line}}}{{{self.anchor}}}`{{=latex}}"
+        return f"`\\checked{{{self.file}}}{{{self.line}}}{{{self.anchor}}}{{{self.extent}}}`{{=latex}}"
 
 
 def checked(folder: Path = FOLDER) -> dict[str, Checked]:
@@ -99,7 +104,7 @@ def foot(theorem: Checked) -> str:
     """Return what stands under a checked statement on the pages, in Markdown: folded, the statement as Rocq has it."""
     place = f"[`{theorem.file}`, line {theorem.line}]({Path(PAGE).name}#{theorem.anchor})"
     return (
-        f'<details class="checked"><summary>Machine-checked</summary>\n\n{on_pages(theorem.text)}\n\n'
+        f'<details class="checked"><summary>Machine-checked{theorem.extent}</summary>\n\n{on_pages(theorem.text)}\n\n'
         f"{place}. Differs from the page: {theorem.differs or 'no.'}\n\n</details>"
     )
 

@@ -238,13 +238,42 @@ def mean_loss(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
     return float(np.logaddexp(0.0, -best)) + (c * norm0 + best + alpha / 2) ** 2 / (2 * weight)
 
 
-def last_iterate_loss(steps: int, alpha: float, c: float) -> float:
-    """Return ``(2 log 2)²/(α(1 - α/8)c²T)``, for α in (0, 8) (`prp-last-iterate`).
-    At γ = 1, or if all ``y_i a_j > 0``, it bounds the loss ``T`` steps after it was at most ``(log 2)/n``.
+def last_iterate_loss(steps: int, alpha: float, c: float, mu: float = 0.0) -> float:
+    """Return ``(2 log 2)²/(α(1 - μ/c - α/8)c²T)``, for μ in [0, c) and α in (0, 8(1 - μ/c)) (`prp-mild-kinks`).
+    It bounds the loss ``T`` steps after it was at most ``(log 2)/n``, where ``μ = (1 - γ)√β`` and ``β`` is the largest
+    share of neurons with ``y_i a_j < 0``. At γ = 1, or if all ``y_i a_j > 0``, ``μ = 0`` (`prp-last-iterate`).
 
     >>> round(last_iterate_loss(steps=10, alpha=4.0, c=1.0), 6)
     0.096091
     """
     checks.within("(0, 8)", alpha=alpha)
-    _check(alpha, c, steps=steps)
-    return (2 * math.log(2)) ** 2 / (alpha * (1 - alpha / 8) * c**2 * steps)
+    _check(alpha, c, steps=steps, mu=mu)
+    if not (rest := 1 - mu / c - alpha / 8) > 0:
+        raise ValueError(f"mu = {mu}, c = {c}, alpha = {alpha}: mu < c and alpha < 8(1 - mu/c) are needed")
+    return (2 * math.log(2)) ** 2 / (alpha * rest * c**2 * steps)
+
+
+def steps_log_needed(n: int, alpha: float, c: float) -> float:
+    """Return ``n(h - α/n)/(5αc²)`` with ``h = log((n-3)/2)``, for ``n ≥ 4``: no earlier ``t`` has ``Ĝ ≤ 1/(2n)`` on the
+    data of `prp-log-needed`.
+
+    >>> round(steps_log_needed(103, alpha=1.0, c=0.25), 4)
+    1286.2028
+    """
+    return _steps_log_needed(n, alpha, c, 1.0)
+
+
+def steps_log_squared_needed(n: int, alpha: float, c: float) -> float:
+    """Return ``n(h/2 - α/n)/(5αc²)`` with ``h = log((n-3)/2)``, for ``n ≥ 4``: no earlier ``t`` has ``L̂ ≤ h/(4n)`` on
+    the data of `prp-log-needed`.
+
+    >>> round(steps_log_squared_needed(103, alpha=1.0, c=0.25), 4)
+    641.5014
+    """
+    return _steps_log_needed(n, alpha, c, 0.5)
+
+
+def _steps_log_needed(n: int, alpha: float, c: float, share: float) -> float:
+    checks.whole(4, n=n)
+    _check(alpha, c)
+    return n / (5 * alpha * c**2) * (share * math.log((n - 3) / 2) - alpha / n)

@@ -7,12 +7,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .. import bounds
+from ..mnist.configuration import EXPERIMENT
 from ..mnist.data import CLASSES
 from ..mnist.recording import Recording
-from ..studies import directions, features, mixture
+from ..searches.problem_1 import one_sample_hitting_time, rare_sample_hitting_times
+from ..studies import directions, features, mixture, open_questions, optimizers
 from ..studies import grid as studied
 from ..studies.mixture import BY_DIMENSION, BY_SCALE, CHOICES, STEPS, Setting
-from .style import COLORS, HALF, INK, PROVED, band, figure, name, ticks
+from .style import COLORS, HALF, INK, PROVED, band, curve, figure, name, ticks
 
 _STEPS_SHOWN = (1, 10, 100, 1000)
 
@@ -132,6 +135,32 @@ def other_data_figure(found: Sequence[Recording]) -> list[Figure]:
     return figures
 
 
+def optimizers_figure(found: Recording) -> list[Figure]:
+    """Draw the relative stable rank of each optimizer against sigma, and as predicted, at equal error and late."""
+    curves: dict[str, dict[str, Any]] = {
+        optimizers.REFERENCE: {"k": 0, "label": "gradient descent"},
+        optimizers.BATCHES: {"k": 1, "label": "mini-batches"},
+        optimizers.SMALLER: {"k": 2, "label": "momentum, smaller steps"},
+        optimizers.MOMENTUM: {"k": 3, "label": "momentum"},
+    }
+    figures = []
+    for point, shown in ((optimizers.EQUAL, curves), (optimizers.LATE, (optimizers.BATCHES, optimizers.MOMENTUM))):
+        with figure(3.1, HALF) as (fig, axes):
+            for optimizer in shown:
+                sigmas = optimizers.OPTIMIZERS[optimizer].sigmas
+                rows = np.full((len(optimizers.SEEDS), len(EXPERIMENT.sigmas)), np.nan)  # a gap where none was run
+                rows[:, np.isin(EXPERIMENT.sigmas, sigmas)] = optimizers.ratios(found, optimizer, point).T
+                band(axes, EXPERIMENT.sigmas, rows, **curves[optimizer])
+                predicted = optimizers.prediction(found, optimizer, point)
+                axes.plot(sigmas, predicted, "o", color=INK, markerfacecolor="none", markersize=9)
+            axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="relative stable rank", ylim=(0.005, 1.5))
+            ticks(axes, "x", (1e-3, 0.01, 0.1, 1))
+            ticks(axes, "y", (0.01, 0.1, 1))
+            axes.legend(loc="lower left")
+        figures.append(fig)
+    return figures
+
+
 def directions_figure(found: Recording) -> list[Figure]:
     """Draw the largest singular values against the step, and the fraction of each class misclassified, as a map."""
     steps, tenth = found.runs[0]["step"][1:], found.configuration["steps"] / 10
@@ -172,3 +201,39 @@ def vectors_figure(found: Recording) -> Figure:
         axes.set(xlim=(0, 4 * side + 6), ylim=(2 * side + gap, -gap + 1), aspect="equal")
         axes.set_axis_off()
     return fig
+
+
+def open_figure() -> list[Figure]:
+    """Draw the steps to a small gradient on the data of both lower bounds, and the excess of the steps to escape."""
+    c, sizes = 0.1**0.5, [4**k for k in range(2, 8)]
+    eps = 1 / (2 * np.array(sizes))
+    with figure(2.9, HALF) as (left, axes):
+        families = {
+            "one among many": [rare_sample_hitting_times(n, 1.0, 1.0, c, 1.0)[1] for n in sizes],
+            "one sample": [one_sample_hitting_time(e, 1.0, c) for e in eps],
+            "proved for one among many": [bounds.steps_log_needed(n, 1.0, c) for n in sizes],
+        }
+        for k, (label, counts) in enumerate(families.items()):
+            scaled, color = np.array(counts) * eps * c**2, COLORS[k] if k < 2 else PROVED
+            axes.plot(eps, scaled, **curve(k) if k < 2 else {"color": PROVED})
+            name(axes, label, (eps[3], scaled[3]), color, "below" if k == 2 else "above", xytext=(0, (12, 6, -22)[k]))
+        axes.set(xscale="log", xlabel=r"$\varepsilon$", ylabel=r"steps $\times\;\alpha c^2\varepsilon$")
+        axes.set(xlim=(0.05, 2e-5), ylim=(0, 2.5))
+        ticks(axes, "x", (0.01, 1e-3, 1e-4))
+    with figure(2.9, HALF) as (right, axes):
+        sigmas = np.array(open_questions.SIGMAS)
+        for k, gamma in enumerate(open_questions.SLOPES):
+            excess = open_questions.escapes(gamma) * open_questions.rate(gamma) - np.log(1 / sigmas)
+            axes.plot(sigmas, excess, **curve(k))
+            name(
+                axes,
+                rf"$\gamma={gamma:g}$",
+                (sigmas[4], excess[4]),
+                COLORS[k],
+                "above",
+                xytext=((0, 6), (24, 6), (-14, 6))[k],
+            )
+        axes.set(xscale="log", xlabel=r"$\sigma$", xlim=(1e-1, 1e-42), ylim=(-4, 10))
+        axes.set_ylabel(r"steps $\times\;\log\lambda\;-\;\log(1/\sigma)$")
+        ticks(axes, "x", (1e-3, 1e-20, 1e-40))
+    return [left, right]

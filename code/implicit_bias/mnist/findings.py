@@ -123,15 +123,15 @@ def runs_table(sweep: Recording) -> str:
     return "\n".join(
         [
             r"| $\sigma$ | " + " | ".join(f"${sigma:g}$" for sigma in sigmas) + " |",
-            "|:" + "-" * 15 + "|" + ("-" * 15 + ":|") * len(sigmas),
+            "|:" + "-" * 19 + "|" + ("-" * 15 + ":|") * len(sigmas),
             row("training error", lambda sigma: final(sweep, sigma, "train_error"), ".2%"),
             row("test error", lambda sigma: final(sweep, sigma, "test_error"), ".2%"),
             row("loss", lambda sigma: final(sweep, sigma, "loss"), ".2f"),
             row("stable rank", lambda sigma: final(sweep, sigma, "stable_rank"), ".1f"),
-            row("over that at the start", lambda sigma: relative_rank(sweep, sigma, last), ".3f"),
-            row("predicted", lambda sigma: prediction(sweep, [sigma]), ".3f"),
+            row("relative stable rank", lambda sigma: relative_rank(sweep, sigma, last), ".3f"),
+            row("its prediction", lambda sigma: prediction(sweep, [sigma]), ".3f"),
             row("learned part", lambda sigma: learned_part(sweep, sigma, last), ".1f"),
-            row("floor", lambda sigma: floor(sweep, sigma, last), ".2g"),
-            row("size of the change", lambda sigma: change(sweep, sigma, last), ".2f"),
+            row("floor", lambda sigma: floor(sweep, sigma, last).round(4), ".2g"),
+            row("change", lambda sigma: change(sweep, sigma, last), ".2f"),
         ]
     )

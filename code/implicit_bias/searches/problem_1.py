@@ -52,6 +52,43 @@ def one_sample_hitting_time(eps: float, alpha: float, c: float = 1.0, z1: float 
     return t
 
 
+def rare_sample(n: int, gamma: float, c: float) -> tuple[Array, Array]:
+    """Return ``X`` and ``y`` of `prp-log-needed`, for one neuron with ``a = -1`` and ``c ≤ γ/√10``.
+
+    >>> rare_sample(4, gamma=1.0, c=0.1)[1].tolist()
+    [1.0, 1.0, 1.0, -1.0]
+    """
+    side, y = 0.5**0.5, np.ones(n)
+    X = np.tile([side, 0.0], (n, 1))
+    X[-1, 1], y[-1] = -2 / math.sqrt((gamma / c) ** 2 - 2), -1.0
+    return X, y
+
+
+def rare_sample_hitting_times(n: int, alpha: float, gamma: float, c: float, slope: float) -> tuple[int, int]:
+    """Return the first ``t`` with ``L̂ ≤ h/(4n)`` and the first with ``Ĝ ≤ 1/(2n)``, ``h = log((n-3)/2) > 0``, on the
+    data of `rare_sample` from ``W^{(0)} = 0``, with ``φ'(0) = slope``.
+
+    >>> rare_sample_hitting_times(40, 1.0, gamma=1.0, c=0.1**0.5, slope=1.0)
+    (739, 977)
+    """
+    rare, target = 4 / ((gamma / c) ** 2 - 2), math.log((n - 3) / 2) / (4 * n)
+    p = total = 0.0  # ⟨-w, x_1⟩, and its sum with ⟨w, -x_n⟩
+    t = low = first = 0
+    while not (low and first):
+        q = total - p
+        z = (p if p < 0 else gamma * p), (q if q > 0 else gamma * q)
+        many, last = (1 / (1 + math.exp(min(value, 700.0))) for value in z)
+        losses = [max(0.0, -value) + math.log1p(math.exp(-abs(value))) for value in z]
+        if not low and (1 - 1 / n) * losses[0] + losses[1] / n <= target:
+            low = t
+        if not first and (1 - 1 / n) * many + last / n <= 0.5 / n:
+            first = t
+        many *= slope if p == 0 else gamma if p > 0 else 1.0
+        last *= slope if q == 0 else gamma if q < 0 else 1.0
+        p, total, t = p + alpha / 2 * ((1 - 1 / n) * many - last / n), total + alpha * rare * last / n, t + 1
+    return low, first
+
+
 def _problem(rng: Generator) -> tuple[Array, Array, Array, Array, float]:
     """Return ``X, y, v, a, γ``, of at most three samples, dimensions and neurons."""
     n, d, m = (int(k) for k in rng.integers(1, 4, 3))
@@ -208,9 +245,39 @@ def loss_free_of_n(rng: Generator) -> Instance:
     return _run(rng, lambda run, alpha, c: run.L.mean() / bounds.mean_loss(run.L.size, alpha, c, run.F[0]))
 
 
+@search("prp-log-needed", starts=5, rounds=10)
+def log_needed(rng: Generator) -> Instance:
+    """Search for a run on the data of `rare_sample` that is faster than `bounds.steps_log_needed`, either count."""
+    n = int(10 ** rng.uniform(1, 2.5))
+
+    def quotient(p: Array) -> float:
+        alpha, gamma = 4.0 / (1 + np.exp(-p[0])) + 0.3, 0.5 + 0.5 / (1 + np.exp(-p[1]))
+        c, slope = gamma * (0.1**0.5 - 0.1 / (1 + np.exp(-p[2]))), gamma + (1 - gamma) / (1 + np.exp(-p[3]))
+        times = rare_sample_hitting_times(n, alpha, gamma, c, slope)
+        counts = bounds.steps_log_squared_needed(n, alpha, c), bounds.steps_log_needed(n, alpha, c)
+        return max(count / t for count, t in zip(counts, times))
+
+    return quotient, 4
+
+
+def _last_iterate(X: Array, y: Array, a: Array, gamma: float, c: float, mu: float) -> Instance:
+    """Return the loss over `bounds.last_iterate_loss`, the largest after it was at most (log 2)/n."""
+
+    def quotient(p: Array) -> float:
+        alpha = 8.0 * (1 - mu / c) / (1 + np.exp(-p[0]))
+        losses = network.gradient_descent(X, y, p[1:].reshape(a.size, -1), a, gamma, alpha, 60).L
+        small = np.flatnonzero(losses <= np.log(2) / len(y))
+        if small.size == 0 or small[0] == 60:
+            return np.nan
+        k = 1 + int(np.argmax(losses[small[0] + 1 :] * np.arange(1, 61 - small[0])))  # the bound is proportional to 1/k
+        return float(losses[small[0] + k] / bounds.last_iterate_loss(k, alpha, c, mu))
+
+    return quotient, a.size * X.shape[1] + 1
+
+
 @search("prp-last-iterate", starts=10, rounds=60)
 def last_iterate(rng: Generator) -> Instance:
-    """Search for a run whose loss exceeds `bounds.last_iterate_loss` after it was at most (log 2)/n.
+    """Search for a run whose loss exceeds `bounds.last_iterate_loss` with μ = 0.
 
     Half of the runs are at ``γ = 1``, the others have one class and all ``a_j`` on its side.
     """
@@ -219,15 +286,13 @@ def last_iterate(rng: Generator) -> Instance:
         gamma = 1.0
     else:
         X, y, a = X * y[:, None], np.ones_like(y), np.abs(a)
-    c = bounds.margin_constant(gamma, v)
+    return _last_iterate(X, y, a, gamma, bounds.margin_constant(gamma, v), 0.0)
 
-    def quotient(p: Array) -> float:
-        alpha = 8.0 / (1 + np.exp(-p[0]))
-        losses = network.gradient_descent(X, y, p[1:].reshape(a.size, -1), a, gamma, alpha, 60).L
-        small = np.flatnonzero(losses <= np.log(2) / len(y))
-        if small.size == 0 or small[0] == 60:
-            return np.nan
-        k = 1 + int(np.argmax(losses[small[0] + 1 :] * np.arange(1, 61 - small[0])))  # the bound is proportional to 1/k
-        return float(losses[small[0] + k] / bounds.last_iterate_loss(k, alpha, c))
 
-    return quotient, a.size * X.shape[1] + 1
+@search("prp-mild-kinks", starts=10, rounds=60)
+def mild_kinks(rng: Generator) -> Instance:
+    """Search for a run with ``0 < μ < c`` whose loss exceeds `bounds.last_iterate_loss`."""
+    X, y, v, a, _ = _problem(rng)
+    share = max(float((s * a < 0).mean()) for s in y)
+    gamma = 1 - rng.uniform(0, 0.95) / (1 + float(np.linalg.norm(v)))  # then 1 - γ < γ/‖v‖
+    return _last_iterate(X, y, a, gamma, bounds.margin_constant(gamma, v), (1 - gamma) * share**0.5)
