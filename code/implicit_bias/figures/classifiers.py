@@ -68,9 +68,7 @@ def gaussian_orthogonality() -> Figure:
         name(axes, r"limit, $n\to\infty$", (4, 0.07))
         axes.legend(loc="center right")
         name(axes, "proved: 0.95", (12, 0.86), PROVED, "left")
-        axes.set(
-            xlabel=r"$d\,/\,(p^2 n^2\, \log\, n)$ for $p=3$", ylabel="share of 3-orthogonal draws", ylim=(0, 1.05)
-        )
+        axes.set(xlabel=r"$d\,/\,(p^2 n^2\, \log\, n)$ for $p=3$", ylabel="share of 3-orthogonal draws", ylim=(0, 1.05))
         axes.set(xscale="log", xlim=(1.5, 12))
         ticks(axes, "x", (2, 3, 4, 6, 8, 12))
         ticks(axes, "y", (0, 0.5, 1))

@@ -125,7 +125,9 @@ def hitting_times() -> Figure:
             enough = [count(target, alpha, e.c, norm0) for target in eps]
             axes.loglog(eps, enough, color=PROVED, linestyle=style)
             name(axes, text, (eps[5], enough[5]), PROVED, xytext=(8, -6))
-        axes.set(xlabel=r"$\varepsilon$", ylabel=r"steps until $\hat G\leq\varepsilon$", xlim=(0.15, 2e-5), ylim=(1, 1e12))
+        axes.set(
+            xlabel=r"$\varepsilon$", ylabel=r"steps until $\hat G\leq\varepsilon$", xlim=(0.15, 2e-5), ylim=(1, 1e12)
+        )
         ticks(axes, "x", (0.1, 0.01, 1e-3, 1e-4))
         ticks(axes, "y", (1, 1e4, 1e8, 1e12))
     return fig

@@ -82,9 +82,9 @@ def stable_rank_figure(recording: Recording) -> Figure:
             if lost.any():
                 axes.plot(sigmas[lost], middle[lost], "x", color=INK, markersize=9)
         predicted = prediction(recording, sigmas)
-        circles = {"marker": "o", "markerfacecolor": "none", "markersize": 9, "linestyle": "none", "color": INK}
-        drawn = axes.plot(sigmas, predicted, **circles, label="predicted for $t=T$")
-        axes.legend(handles=drawn, loc="lower right", handletextpad=0.2)
+        circles = axes.plot(sigmas, predicted, "o", color=INK, markerfacecolor="none", markersize=9)
+        circles[0].set_label("predicted for $t=T$")
+        axes.legend(handles=circles, loc="lower right", handletextpad=0.2)
         axes.set(xlim=(sigmas[0] / 25, 1.5 * sigmas[-1]), ylim=(0.025, 1.2))
         axes.set_ylabel("stable rank over that at $t=0$")
         axes.set_xticks(sigmas, [f"{sigma:g}" for sigma in sigmas])
