@@ -75,7 +75,10 @@ def test_what_is_said_of_every_mixture(mixtures):
     )
     for setting in mixture.BY_DIMENSION[3:]:  # the bound exists from the first step on
         assert all(np.isfinite(mixture.bound(row)[1:]).all() for row in mixture.rows(mixtures, setting))
-    # MARGINS
+        assert mixture.margins(mixtures, setting).min() > 15
+        assert np.abs(mixture.later_fall(mixtures, setting) - 1).max() < 1e-3
+    assert mixture.margins(mixtures, mixture.BY_DIMENSION[2]).max() < 2
+    assert mixture.later_fall(mixtures, mixture.BY_DIMENSION[2]).min() > 6.5
 
 
 # Study 2

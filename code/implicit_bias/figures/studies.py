@@ -95,7 +95,7 @@ def features_figure(found: Recording) -> list[Figure]:
     with figure(2.9, HALF) as (left, axes):
         for k, kind, d, second, label in curves:
             band(axes, features.SCALES, features.ratios(found, kind, d, second).T, k, label=label)
-        axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="relative stable rank, $t=1$")
+        axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="relative stable rank, $t=1$", xlim=(1e-6, 300))
         ticks(axes, "x", (1e-5, 1e-3, 0.1))
         ticks(axes, "y", (0.02, 0.05, 0.1, 0.2, 0.5, 1))
         axes.legend(loc="lower right")
