@@ -124,6 +124,15 @@ def test_counts_of_steps_are_those_of_the_statements(alpha, c, eps, norm):
     assert bounds.steps_lower_bound(eps, alpha, c) == pytest.approx(most, rel=1e-9)
 
 
+@given(c=RATIO, kinks=RATIO, step=RATIO, steps=st.integers(1, 100))
+def test_bounds_on_the_last_loss_are_those_of_the_statements(c, kinks, step, steps):
+    for label, mu in (("prp-mild-kinks", kinks * c), ("prp-last-iterate", 0.0)):
+        alpha = 8 * step * (1 - mu / c)
+        text = formula(label, "Lhat (W t) <= ", ".")
+        value = evaluate(text, alpha=alpha, mu=mu, c=c, s=3.0, t=3.0 + steps)
+        assert bounds.last_iterate_loss(steps, alpha, c, mu) == pytest.approx(value, rel=1e-9)
+
+
 @given(p=st.floats(3, 100), R=st.floats(1, 10), n=st.integers(1, 50), m=st.integers(1, 50), alpha=POSITIVE)
 def test_constants_of_problems_2_and_3_are_those_of_the_statements(p, R, n, m, alpha):
     text = formula("lem-dual-weights", "- 1) <= ", ".")
