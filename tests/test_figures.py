@@ -58,9 +58,9 @@ def test_a_figure_has_seven_curves_at_most():
 def test_ticks_are_written_with_a_minus_sign_and_no_break_before_a_percent_sign():
     with style.figure() as (_, axes):
         axes.set_xscale("log")
-        style.ticks(axes, "x", [1e-5, 0.05, 1])
+        style.ticks(axes, "x", [1e-5, 0.01, 0.05, 1])
         style.ticks(axes, "y", [-2, 0, 0.5], percent=True)
-    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["$10^{-5}$", "0.05", "1"]
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["$10^{-5}$", "$10^{-2}$", "0.05", "1"]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["−200\u00a0%", "0\u00a0%", "50\u00a0%"]
 
 

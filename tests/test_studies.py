@@ -10,7 +10,7 @@ from implicit_bias.mnist.experiment import recorded
 from implicit_bias.mnist.recording import Recording
 from implicit_bias.mnist.trainer import train
 from implicit_bias.rank import expected_stable_rank, learned_plus_noise, stable_rank
-from implicit_bias.studies import directions, features, grid, mixture, other_data
+from implicit_bias.studies import directions, features, grid, mixture, optimizers, other_data
 from implicit_bias.studies.inner_products import theta
 
 
@@ -231,6 +231,64 @@ def test_what_is_said_of_the_directions():
     assert (errors[:, after] == 0).all() and (np.diff(ranks[:, after], axis=1) > 0).all()
     assert [directions.extremes(found, k) for k in (1, 2, 3)] == [{(6, 7)}, {(0, 4)}, {(0, 1)}]
     assert (directions.arrivals(found, 4) - directions.arrivals(found, 1)).max() < directions.arrivals(found, 1).min()
+
+
+# Study 5
+
+
+@pytest.fixture(scope="module")
+def optimized():
+    return optimizers.recorded()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
+def test_fresh_optimizers_give_the_recorded_first_steps(mnist, optimized, name):
+    data, how = grid.first_images(mnist, optimizers.GRID_IMAGES), optimizers.OPTIMIZERS[name]
+    if name == optimizers.REFERENCE:
+        fresh = optimizers.reference(data, 0.02, 1, optimizers.PREFIX)
+    else:
+        fresh = optimizers.run(data, name, 0.02, 1, -1, end=optimizers.PREFIX * how.alpha / (1 - how.momentum))
+    for point in (optimizers.START, optimizers.EARLY):
+        for field, value in fresh[point].items():
+            recorded = optimizers.table(optimized, name, point, field)[how.sigmas.index(0.02), 1]
+            assert value == pytest.approx(recorded, rel=1e-3, abs=2e-4), (point, field)
+
+
+def test_what_is_said_of_the_optimizers(optimized):
+    def of(name, point, quantity):
+        return optimizers.table(optimized, name, point, quantity)
+
+    gd, batches, momentum, smaller = optimizers.OPTIMIZERS
+    equal, late, expected = optimizers.EQUAL, optimizers.LATE, optimizers.EXPECTED
+    target = of(gd, equal, "train_error")
+    fine = grid.recorded("grid")  # the same runs
+    kept = np.isin(fine.configuration["sigmas"], optimizers.EXPERIMENT.sigmas)
+    np.testing.assert_allclose(of(gd, equal, "stable_rank"), grid.values(fine, "stable_rank")[kept, :, -1], rtol=1e-2)
+    for name in (batches, momentum, smaller):
+        assert (of(name, equal, "train_error") <= (target[::2] if name == smaller else target)).all()
+    for name in (batches, smaller):  # they meet the expectation
+        assert np.abs(optimizers.over_reference(optimized, name) - 1).max() < expected["ratio"]
+        assert np.abs(optimizers.over_prediction(optimized, name, equal) - 1).max() < expected["prediction"]
+    assert np.abs(optimizers.over_prediction(optimized, batches, late) - 1).max() < expected["prediction"]
+    # what failed
+    assert optimizers.learned_over_reference(optimized, batches)[0] - 1 > expected["learned"]
+    assert (optimizers.learned_over_reference(optimized, momentum) - 1 > expected["learned"]).all()
+    assert (optimizers.over_reference(optimized, momentum) < 1).all()
+    assert (optimizers.ratios(optimized, momentum, equal)[3:] < 0.2).all()
+    assert (optimizers.ratios(optimized, gd, equal)[3:] > 0.9).all()
+    assert (optimizers.ratios(optimized, batches, equal)[3:] > 0.85).all()
+    assert (
+        optimizers.over_reference(optimized, smaller) / optimizers.over_reference(optimized, momentum)[::2]
+    ).min() > 1.1
+    assert (optimizers.ratios(optimized, batches, late) > optimizers.ratios(optimized, batches, equal))[:3].all()
+    # errors and norms
+    assert of(momentum, equal, "test_error")[4].max() < of(gd, equal, "test_error")[4].min()
+    assert not (of(momentum, equal, "test_error") < of(gd, equal, "test_error"))[3].all()
+    assert (of(momentum, equal, "spectral_norm")[0] > 1.5 * of(gd, equal, "spectral_norm")[0].max()).all()
+    assert (
+        of(momentum, optimizers.EARLY, "spectral_norm") > 1.5 * of(momentum, optimizers.START, "spectral_norm")
+    ).all()
 
 
 # Study 6

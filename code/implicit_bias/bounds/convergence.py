@@ -254,7 +254,7 @@ def last_iterate_loss(steps: int, alpha: float, c: float, mu: float = 0.0) -> fl
 
 
 def steps_log_needed(n: int, alpha: float, c: float) -> float:
-    """Return ``n(h - α/n)/(5αc²)`` with ``h = log((n-3)/2)``, for ``n ≥ 4``: no earlier ``t`` has ``Ĝ ≤ 1/(2n)`` on the
+    """Return ``n(h - α/n)/(5αc²)`` with ``h = log((n-3)/2)``, for ``n ≥ 6``: no earlier ``t`` has ``Ĝ ≤ 1/(2n)`` on the
     data of `prp-log-needed`.
 
     >>> round(steps_log_needed(103, alpha=1.0, c=0.25), 4)
@@ -264,7 +264,7 @@ def steps_log_needed(n: int, alpha: float, c: float) -> float:
 
 
 def steps_log_squared_needed(n: int, alpha: float, c: float) -> float:
-    """Return ``n(h/2 - α/n)/(5αc²)`` with ``h = log((n-3)/2)``, for ``n ≥ 4``: no earlier ``t`` has ``L̂ ≤ h/(4n)`` on
+    """Return ``n(h/2 - α/n)/(5αc²)`` with ``h = log((n-3)/2)``, for ``n ≥ 6``: no earlier ``t`` has ``L̂ ≤ h/(4n)`` on
     the data of `prp-log-needed`.
 
     >>> round(steps_log_squared_needed(103, alpha=1.0, c=0.25), 4)
@@ -274,6 +274,6 @@ def steps_log_squared_needed(n: int, alpha: float, c: float) -> float:
 
 
 def _steps_log_needed(n: int, alpha: float, c: float, share: float) -> float:
-    checks.whole(4, n=n)
+    checks.whole(6, n=n)
     _check(alpha, c)
     return n / (5 * alpha * c**2) * (share * math.log((n - 3) / 2) - alpha / n)

@@ -34,13 +34,14 @@ def dual_weights() -> list[Figure]:
             name(least, f"$n={n}$: $p<{zero:.3g}$", (2.5, -0.8 - 0.4 * k), COLORS[k])
         least.plot(fine, [1 - bounds.dual_weight_deviation(q) for q in fine], color=PROVED, linewidth=2)
         ratio.plot(fine, [bounds.weight_ratio(q) for q in fine], color=PROVED, linewidth=2)
-        name(least, "bound", (4.2, 0.5), PROVED)
-        name(ratio, "bound", (2.3, 9), PROVED)
+        name(least, "lower bound", (3.5, 0.42), PROVED)
+        name(ratio, "upper bound", (2.3, 9), PROVED)
         ratio.legend(loc="upper right")
         least.axhspan(-2, 0, color="#eeeeee", zorder=0)
-        name(least, "the classifiers differ", (2.5, -0.35))
-        least.set(xlim=(1, 6), ylim=(-2, 1), xlabel="$p$", ylabel=r"smallest weight $s_i$")
-        ratio.set(xlim=(1, 6), ylim=(1, 60), yscale="log", xlabel="$p$", ylabel=r"largest ratio $s_i/s_j$")
+        name(least, r"$w_{\mathrm{MM}}\neq w_{\mathrm{MNI}}$ if", (2.5, -0.35))
+        least.set(xlim=(1, 6), ylim=(-2, 1), xlabel="orthogonality $p$", ylabel=r"smallest dual weight $s_i$")
+        ratio.set(xlim=(1, 6), ylim=(1, 60), yscale="log", xlabel="orthogonality $p$")
+        ratio.set_ylabel(r"largest ratio $s_i/s_j$ of weights")
         ticks(least, "y", (-2, -1, 0, 1))
         ticks(ratio, "y", (1, 2, 5, 10, 20, 50))
     return [left, right]
@@ -62,15 +63,13 @@ def gaussian_orthogonality() -> Figure:
             low, high = np.transpose([binomtest(count, draws).proportion_ci() for count in hits])
             band(axes, scaled, [low, hits / draws, high], k, label=f"$n={n}$", markevery=(k, 4))
             enough = bounds.gaussian_dimension_sharp(n, p, 0.05) / unit
-            axes.plot([enough], [1.09], color=PROVED, marker=curve(k)["marker"], clip_on=False)
-            name(axes, f"${n}$", (enough, 1.1), PROVED, "above")
+            axes.plot([enough], [0.95], color=PROVED, marker=curve(k)["marker"])
         axes.plot([4, 4], [0, 1], color=INK, linewidth=1)
         name(axes, r"limit, $n\to\infty$", (4, 0.07))
         axes.legend(loc="center right")
-        name(axes, "proved, for $n=$", (5.9, 1.16), PROVED, "left")
-        axes.set(
-            xlabel=r"$d\,/\,(p^2 n^2\, \log\, n)$", ylabel="share of draws", ylim=(0, 1.3), xscale="log", xlim=(1.5, 12)
-        )
+        name(axes, "proved: 0.95", (12, 0.86), PROVED, "left")
+        axes.set(xlabel=r"$d\,/\,(p^2 n^2\, \log\, n)$ for $p=3$", ylabel="share of 3-orthogonal draws", ylim=(0, 1.05))
+        axes.set(xscale="log", xlim=(1.5, 12))
         ticks(axes, "x", (2, 3, 4, 6, 8, 12))
         ticks(axes, "y", (0, 0.5, 1))
     return fig
@@ -149,7 +148,8 @@ def two_losses() -> list[Figure]:
             if figures:
                 axes.set_ylim(0, 50)
             else:
-                axes.set(yscale="log", ylim=(1e-15, 1e2))
+                axes.set(yscale="log", ylim=(1e-18, 1e2))
+                name(axes, "rounding error", (times[12], angles[-1]), place="below")
                 ticks(axes, "y", (1, 1e-5, 1e-10, 1e-15))
         figures.append(fig)
     return figures

@@ -56,12 +56,13 @@ def kink() -> Figure:
             quotients = [kink_quotient(gamma, t) for t in deltas]
             axes.loglog(deltas, quotients, **curve(k))
             name(axes, rf"$\gamma={gamma:g}$", (deltas[-1], quotients[-1]), COLORS[k], xytext=(5, (6, -2, -2, 0)[k]))
-        name(axes, "bound 1/4", (1e-5, bounds.smoothness_constant()), PROVED, "below")
+        axes.plot(deltas[[0, -1]], [bounds.smoothness_constant()] * 2, color=PROVED)
+        name(axes, r"bound 1/4, if $\gamma=1$", (1e-4, bounds.smoothness_constant()), PROVED, "below")
         slope(axes, (3e-6, 1e3), -1)
-        axes.set(xlim=(6e-7, 2e-1), ylim=(0.05, 1e6))
+        axes.set(xlim=(6e-7, 2e-1), ylim=(5e-3, 1e6))
         ticks(axes, "x", (1e-6, 1e-4, 1e-2))
-        ticks(axes, "y", (1, 1e2, 1e4, 1e6))
-        axes.set_xlabel(r"distance $\delta$ of $W^{+}$ and $W^{-}$ to the kink")
+        ticks(axes, "y", (1e-2, 1, 1e2, 1e4, 1e6))
+        axes.set_xlabel(r"distance $\delta$ of both weights to the kink")
         axes.set_ylabel("difference quotient\nof the gradient")
     return fig
 
@@ -76,7 +77,7 @@ def run() -> list[Figure]:
             path = network.gradient_descent(e.X, e.y, e.W0, e.a, e.gamma, alpha, steps - 1)
             mean = np.cumsum(path.G)[counts - 1] / counts
             axes.loglog(counts, mean, color=MEASURED)
-            name(axes, "measured", (counts[-1], mean[-1]), MEASURED, "below")
+            name(axes, "measured", (counts[-1], mean[-1]), MEASURED, "left", xytext=(-5, -6))
             for rate, style, text in (
                 (bounds.rate_homework, "--", "homework's\nbound"),
                 (bounds.fast_rate, "-", "fast rate's\nbound"),
@@ -116,15 +117,17 @@ def hitting_times() -> Figure:
     norm0, (eps, times) = float(np.linalg.norm(e.W0)), first_times(alpha)
     with figure() as (fig, axes):
         axes.loglog(eps, times, **curve(0))
-        name(axes, "measured", (eps[-1], times[-1]), MEASURED)
+        name(axes, "measured", (eps[5], times[5]), MEASURED, xytext=(8, -6))
         for count, style, text in (
             (bounds.steps_homework, "--", r"homework: $1/\varepsilon^2$"),
             (bounds.steps_fast_rate, "-", r"fast rate: $1/\varepsilon$"),
         ):
             enough = [count(target, alpha, e.c, norm0) for target in eps]
             axes.loglog(eps, enough, color=PROVED, linestyle=style)
-            name(axes, text, (eps[-1], enough[-1]), PROVED)
-        axes.set(xlabel=r"target $\varepsilon$", ylabel="number of steps", xlim=(0.1, 1e-8), ylim=(1, 1e13))
+            name(axes, text, (eps[5], enough[5]), PROVED, xytext=(8, -6))
+        axes.set(
+            xlabel=r"$\varepsilon$", ylabel=r"steps until $\hat G\leq\varepsilon$", xlim=(0.15, 2e-5), ylim=(1, 1e12)
+        )
         ticks(axes, "x", (0.1, 0.01, 1e-3, 1e-4))
         ticks(axes, "y", (1, 1e4, 1e8, 1e12))
     return fig

@@ -31,13 +31,13 @@ def spectra() -> Figure:
         for k, t in enumerate((0, 1, 100)):
             W = network.gradient_descent(X, y, W0, a, GAMMA, 1.0, t).W
             singular = np.linalg.svd(W, compute_uv=False)
-            text = f"$t={t}$: {rank.stable_rank(W):.1f}"
-            axes.plot(np.arange(1, m + 1), singular / singular[0], label=text, **curve(k) | {"marker": ""})
-        axes.axvline(n, color=INK, linewidth=0.8)
-        name(axes, f"$k=n={n}$", (n, 1.4), place="above")
-        axes.legend(loc="lower left", title="stable rank")
+            relative = singular / singular[0]
+            axes.plot(np.arange(1, m + 1), relative, markevery=[n - 1, n], **curve(k))
+            name(axes, f"$t={t}$, stable\nrank {rank.stable_rank(W):.1f}", (m, relative[-1]), COLORS[k])
+            if t == 1:
+                name(axes, f"$k=n={n}$", (n, relative[n - 1]), xytext=(5, -4))
         axes.set(xscale="log", yscale="log", xlabel="index $k$", ylabel="singular value $s_k/s_1$")
-        axes.set(xlim=(1, 160), ylim=(1e-6, 1.5))
+        axes.set(xlim=(0.9, 5000), ylim=(1e-6, 1.5))
         ticks(axes, "x", (1, 10, 100))
         ticks(axes, "y", (1, 1e-2, 1e-4, 1e-6))
     return fig
@@ -57,8 +57,9 @@ def initial_rank() -> Figure:
             name(axes, f"$m={m}$", (dims[-1], middle[-1]), COLORS[k])
             axes.plot(fine, [rank.expected_stable_rank(m, v) for v in fine.tolist()], color=INK, linewidth=0.8)
             axes.plot(fine, np.minimum(m, fine) / 18, color=PROVED, linewidth=1.2)
-        name(axes, "prediction", (100, rank.expected_stable_rank(400, 100)), place="left", xytext=(-6, 8))
-        name(axes, "proved floors", (35, 35 / 18), PROVED, "left")
+            name(axes, f"$m={m}$", (float(np.sqrt(m * dims[-1])), m / 18), PROVED, "above", xytext=(0, 2))
+        name(axes, "black lines: predicted", (9, 150))
+        name(axes, "proved floors", (14, 0.7), PROVED)
         axes.set(
             xscale="log", yscale="log", xlabel="$d$", ylabel=r"StableRank$(W^{(0)})$", xlim=(8, 4000), ylim=(0.5, 250)
         )
@@ -82,27 +83,28 @@ def one_step() -> Figure:
                 before.append(rank.stable_rank(Z))
                 after.append([rank.stable_rank(v * Z - network.loss_gradient(X, y, v * Z, a, GAMMA)) for v in sigmas])
             middle = band(axes, sigmas, after, k, markevery=3)
-            name(axes, f"$m={m}$", (sigmas[-1], float(np.median(before))), COLORS[k])
+            name(axes, f"$({m},{d})$", (sigmas[-1], float(np.median(before))), COLORS[k])
             limit = bounds.small_sigma(m, d, n, THETA, 0.25, 1.0, 1.0, 1.0, 1 - 1e-9)
             x = np.geomspace(sigmas[0], 0.6 * limit, 80)
             bound = [bounds.one_step_rank_bound(gradient_rank, v / limit) for v in x]
-            axes.plot(x, bound, color=PROVED)
+            axes.plot(x, bound, color=PROVED, linestyle=curve(k)["linestyle"])
             if not k:
                 level, ends = 15.0, [np.interp(15.0, bound, x), sigmas[np.argmax(middle > 15.0)]]
                 axes.annotate(
                     "", (ends[1], level), (ends[0], level), arrowprops={"arrowstyle": "<->", "shrinkA": 0, "shrinkB": 0}
                 )
-                text = rf"$\sigma\times{float(f'{ends[1] / ends[0]:.0e}'):.0f}$"
-                name(axes, text, (3.5 * ends[0], level), place="above")
-        name(axes, "proved", (sigmas[0], 50), PROVED)
-        name(axes, "measured", (2e-5, 1.6), MEASURED, "above")
+                text = rf"$\times{float(f'{ends[1] / ends[0]:.0e}'):.0f}$"
+                name(axes, text, (4.6 * ends[0], level), place="above")
+        name(axes, "proved, $m=200,\\ 100,\\ 50$", (sigmas[0], 125), PROVED)
+        name(axes, "measured", (1e-5, 1.7), MEASURED, "above")
+        name(axes, "$(m,d)=$", (sigmas[-1], 135), MEASURED)
         axes.set(
             xscale="log",
             yscale="log",
             xlabel=r"$\sigma$",
             ylabel=r"StableRank$(W^{(1)})$",
             xlim=(1e-6, 60),
-            ylim=(1, 120),
+            ylim=(1, 170),
         )
         ticks(axes, "x", (1e-6, 1e-4, 1e-2, 1))
         ticks(axes, "y", (1, 10, 100))
@@ -129,9 +131,11 @@ def trajectory() -> Figure:
         worst = {1 / (k - 1): largest(*rank.extremal_network(1, k), 1 / (k - 1)) for k in (2, 3, 6, 12, 40)}
         axes.plot(list(worst), list(worst.values()), "D", color=COLORS[3])
         name(axes, r"bound, $\theta=1/3$", (0.05, bounds.trajectory_rank_bound(THETA, 0.05)), PROVED)
-        name(axes, "worst start,\n" r"$\theta=0$, on" "\nits bound", (0.018, 3.7), COLORS[3])
-        name(axes, r"Gaussian start, $\theta=1/3$", (0.02, 1.35), MEASURED, xytext=(0, -3))
-        axes.set(xscale="log", yscale="log", xlabel=r"slope $\gamma$", ylabel=r"largest StableRank$(W^{(t)}-W^{(0)})$")
+        name(axes, r"bound, $\theta=0$", (0.055, 4.6), PROVED, "left")
+        name(axes, "worst start,\n" r"$\theta=0$", (0.0125, 3.0), COLORS[3])
+        name(axes, r"Gaussian start, $\theta=1/3$", (0.0125, 1.25), MEASURED)
+        axes.set(xlim=(0.011, 1.1), xscale="log", yscale="log", xlabel=r"slope $\gamma$")
+        axes.set_ylabel("StableRank$(W^{(t)}-W^{(0)})$,\nlargest over $t$ and $\\alpha$")
         ticks(axes, "x", (0.02, 0.05, 0.1, 0.2, 0.5, 1))
         ticks(axes, "y", (1, 2, 5, 10, 20))
     return fig
@@ -155,6 +159,7 @@ def gaussian_limit() -> Figure:
             axes.plot(widths[[0, -1]], [limit, limit], color=INK, linewidth=0.8)
             name(axes, f"$n={n}$", (widths[-1], limit), COLORS[k], xytext=(5, -4))
         axes.plot(widths[[0, -1]], [rank.gaussian_spread(GAMMA)] * 2, color=INK, linewidth=1.6)
+        name(axes, r"limits, $m\to\infty$", (1500, 1.52), place="above")
         name(axes, r"$\kappa_\infty$", (widths[-1], rank.gaussian_spread(GAMMA)), xytext=(5, 6))
         axes.set(xscale="log", xlabel="width $m$", ylabel="stable rank of the gradient", xlim=(10, 1e5))
         ticks(axes, "x", (10, 100, 1000, 10_000))
@@ -170,7 +175,8 @@ def adversarial_limit() -> Figure:
         worst = {1 / (n - 1): rank.extremal_network(1, n) for n in (2, 3, 4, 6, 10, 20, 40)}
         exact = [rank.stable_rank(network.loss_gradient(*case, v)) for v, case in worst.items()]
         axes.plot(list(worst), exact, **curve(1) | {"linestyle": "none"})
-        name(axes, "bound, and the\nworst weights", (0.06, bounds.spread_bound(0.05)), xytext=(8, 4), color=PROVED)
+        name(axes, "bound", (0.035, bounds.spread_bound(0.035)), PROVED, xytext=(6, 4))
+        name(axes, "worst weights", (1 / 9, exact[4]), MEASURED, xytext=(8, 4))
         name(axes, r"Gaussian weights: $\kappa_\infty$", (0.02, 1.35))
         axes.set(xscale="log", yscale="log", xlabel=r"slope $\gamma$", ylabel="stable rank of the gradient")
         ticks(axes, "x", (0.02, 0.05, 0.1, 0.2, 0.5, 1))

@@ -74,17 +74,18 @@ def stable_rank_figure(recording: Recording) -> Figure:
     times = milestones(recording.configuration["steps"])
     with figure(3.3) as (fig, axes):
         axes.set(xscale="log", yscale="log", xlabel=r"initial standard deviation $\sigma$")
-        for k, lift, (text, step) in zip((4, 0, 1, 2, 5), (0, -11, -4, 3, 11), times.items()):
+        for k, lift, (text, step) in zip((4, 0, 1, 2, 5), (0, -6, -1, 1, 2), times.items()):
             ranks = np.transpose([relative_rank(recording, sigma, step) for sigma in sigmas])
             middle = band(axes, sigmas, ranks, k, label=f"$t={text}$")
-            name(axes, f"$t={text}$", (sigmas[0], middle[0]), COLORS[k], "left", xytext=(-6, lift))
+            name(axes, f"$t={text}$", (sigmas[0], middle[0]), COLORS[k], "left", xytext=(-8, lift))
             lost = np.isnan(ranks).any(0) & ~np.isnan(middle)
             if lost.any():
                 axes.plot(sigmas[lost], middle[lost], "x", color=INK, markersize=9)
         predicted = prediction(recording, sigmas)
-        axes.plot(sigmas, predicted, "o", color=INK, markerfacecolor="none", markersize=9, label="predicted for $T$")
-        name(axes, r"predicted for $T$", (sigmas[2 % len(sigmas)], predicted[2 % len(sigmas)]), xytext=(8, -10))
-        axes.set(xlim=(sigmas[0] / 12, 1.5 * sigmas[-1]), ylim=(0.025, 1.2))
+        circles = axes.plot(sigmas, predicted, "o", color=INK, markerfacecolor="none", markersize=9)
+        circles[0].set_label("predicted for $t=T$")
+        axes.legend(handles=circles, loc="lower right", handletextpad=0.2)
+        axes.set(xlim=(sigmas[0] / 25, 1.5 * sigmas[-1]), ylim=(0.025, 1.2))
         axes.set_ylabel("stable rank over that at $t=0$")
         axes.set_xticks(sigmas, [f"{sigma:g}" for sigma in sigmas])
         ticks(axes, "y", (0.05, 0.1, 0.2, 0.5, 1.0))
@@ -136,8 +137,9 @@ def singular_value_figure(recording: Recording) -> Figure:
                             xytext=(5, (0, 0, 0, -6, 6)[k % 5]),
                         )
                     else:
-                        axes.plot(index, np.median(relative, axis=0), color="#999999", linewidth=4, zorder=0)
-        name(axes, r"start, every $\sigma$", (6, 1.1), "#666666", "above")
+                        axes.plot(index, np.median(relative, axis=0), color="#cccccc", linewidth=6, zorder=0)
+        name(axes, r"grey: $t=0$, every $\sigma$", (1.2, 1.8), "#666666")
+        name(axes, "$t=T$:", (recording.configuration["width"], 1.1))
         axes.set(
             xscale="log",
             yscale="log",

@@ -8,10 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .. import bounds
+from ..mnist.configuration import EXPERIMENT
 from ..mnist.data import CLASSES
 from ..mnist.recording import Recording
 from ..searches.problem_1 import one_sample_hitting_time, rare_sample_hitting_times
-from ..studies import directions, features, mixture, open_questions
+from ..studies import directions, features, mixture, open_questions, optimizers
 from ..studies import grid as studied
 from ..studies.mixture import BY_DIMENSION, BY_SCALE, CHOICES, STEPS, Setting
 from .style import COLORS, HALF, INK, PROVED, band, curve, figure, name, ticks
@@ -46,25 +47,25 @@ def mixture_figure(found: Recording) -> list[Figure]:
     with figure(2.9, HALF) as (first, axes):
         starts = _mixture_curves(axes, found, BY_DIMENSION, powers)
         for k, (power, start) in enumerate(zip(powers, starts)):
-            name(axes, power.replace("d=", ""), (1, start), COLORS[k], "left")
+            name(axes, power, (1, start), COLORS[k], "left")
         for setting, power in zip(BY_DIMENSION[3:], powers[3:]):
             bounds = [mixture.bound(row) / row["rank"][0] for row in mixture.rows(found, setting)]
             highest = np.max(bounds, axis=0)[1:]
             axes.plot(STEPS[1:], highest, color=PROVED)
-            name(axes, power.replace("d=", ""), (STEPS[-1], highest[-1]), PROVED)
-        name(axes, "bound,", (STEPS[-1], 0.13), PROVED)
-        axes.set_xlim(0.12, 6e4)
+            name(axes, "bound,\n" + power, (STEPS[-1], highest[-1]), PROVED)
+        axes.set_xlim(0.02, 4e4)
         _relative(axes)
     with figure(2.9, HALF) as (second, axes):
-        starts = _mixture_curves(axes, found, BY_SCALE, [f"{setting.scale:g}" for setting in BY_SCALE])
-        for k, (setting, start) in enumerate(zip(BY_SCALE, starts)):
-            name(axes, f"{setting.scale:g}", (1, start), COLORS[k], "left", xytext=(-5, (5, -6, 0, 5, -6)[k]))
-        axes.set_xlim(0.2, 1200)
+        labels = [rf"${setting.scale:g}\,\sigma_G$" for setting in BY_SCALE]
+        for k, start in enumerate(_mixture_curves(axes, found, BY_SCALE, labels)):
+            name(axes, labels[k], (1, start), COLORS[k], "left", xytext=(-5, (5, -6, 0, 5, -6)[k]))
+        axes.set_xlim(0.04, 1200)
         _relative(axes)
     names = {"m": "m", "gamma": r"\gamma", "flipped": r"\mathrm{wrong}"}
     with figure(2.9, HALF) as (third, axes):
-        varied = [_varied(setting, names) for setting in CHOICES]
-        _mixture_curves(axes, found, (*CHOICES, BY_DIMENSION[1]), [*varied, "as in (a)"])
+        first_choice, *varied = [_varied(setting, names) for setting in CHOICES]
+        shown = (CHOICES[0], BY_DIMENSION[1], *CHOICES[1:])  # so the usual one looks as in (a)
+        _mixture_curves(axes, found, shown, [first_choice, "as in (a)", *varied])
         axes.legend(loc="upper right")
         _relative(axes)
     with figure(2.9, HALF) as (fourth, axes):
@@ -84,22 +85,22 @@ def _varied(setting: Setting, names: dict[str, str]) -> str:
 
 def features_figure(found: Recording) -> list[Figure]:
     """Draw the relative stable rank after one step against sigma, and how far the hypothesis is, by representation."""
-    curves: tuple[tuple[str, int, bool, str], ...] = (
-        ("raw", 784, False, "raw"),
-        ("centred", 784, False, "centred"),
-        ("relu", 10**5, False, "ReLU"),
-        ("cosine", 10**6, False, "cosines"),
-        ("raw", 784, True, "raw, trained"),
+    curves: tuple[tuple[int, str, int, bool, str], ...] = (
+        (0, "raw", 784, False, "raw"),
+        (2, "centred", 784, False, "centred"),
+        (6, "relu", 10**5, False, "ReLU"),
+        (3, "cosine", 10**6, False, "cosines"),
+        (4, "raw", 784, True, "raw, both layers"),
     )
     with figure(2.9, HALF) as (left, axes):
-        for k, (kind, D, trained, label) in enumerate(curves):
+        for k, kind, D, trained, label in curves:
             band(axes, features.SCALES, features.ratios(found, kind, D, trained, 1).T, k, label=label)
         axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="relative stable rank, $t=1$")
         ticks(axes, "x", (1e-3, 0.01, 0.1, 1))
         ticks(axes, "y", (0.02, 0.05, 0.1, 0.2, 0.5, 1))
         axes.legend(loc="lower right")
     with figure(2.9, HALF) as (right, axes):
-        for k, (kind, *_, label) in enumerate(curves[:4]):
+        for k, kind, *_, label in curves[:4]:
             dimensions = [D for shown, D in features.REPRESENTATIONS if shown == kind]
             middle = band(
                 axes, dimensions, np.transpose([features.thetas(found, kind, D) for D in dimensions]), k, label=label
@@ -107,7 +108,7 @@ def features_figure(found: Recording) -> list[Figure]:
             side = "left" if kind in ("raw", "centred") else "right"
             name(axes, label, (dimensions[-1], middle[-1]), COLORS[k], side)
         axes.axhline(1, color=PROVED)
-        name(axes, "needed", (130, 1), PROVED, "above")
+        name(axes, "needed: below", (25, 1), PROVED, xytext=(0, -9))
         axes.set(xscale="log", yscale="log", xlabel="dimension $D$", ylabel=r"$\theta=nM/R_{\min}^2$")
         axes.set(xlim=(15, 5e7), ylim=(0.2, 2000))
         ticks(axes, "x", (100, 1e4, 1e6))
@@ -121,15 +122,44 @@ def other_data_figure(found: Sequence[Recording]) -> list[Figure]:
     for grid in found:
         sigmas = grid.configuration["sigmas"]
         with figure(2.5, HALF) as (fig, axes):
-            band(axes, sigmas, studied.relative_ranks(grid).T, 1, label="stable rank")
-            band(axes, sigmas, studied.values(grid, "train_error")[:, :, -1].T, 3, label="training error")
+            band(axes, sigmas, studied.relative_ranks(grid).T, 1)
+            errors = band(axes, sigmas, studied.values(grid, "train_error")[:, :, -1].T, 3)
             fine = np.geomspace(sigmas[0], sigmas[-1], 200)
-            axes.plot(fine, studied.prediction(grid, fine), color=INK, linewidth=1, label="predicted")
-            axes.set(xscale="log", xlabel=r"$\sigma$", ylabel="at $T$", ylim=(-0.02, 1.3))
+            predicted = studied.prediction(grid, fine)
+            axes.plot(fine, predicted, color=INK, linewidth=1)
+            name(axes, "predicted", (fine[predicted.argmax()], predicted.max()), place="above")
+            name(axes, "measured", (studied.transition(grid)[0], 0.5), COLORS[1], xytext=(10, 0))
+            name(axes, "training\nerror", (sigmas[-2], errors[-2]), COLORS[3], "above")
+            axes.set(xscale="log", xlabel=r"$\sigma$", ylabel="relative stable rank", ylim=(-0.02, 1.4))
             ticks(axes, "x", (1e-3, 0.01, 0.1, 1))
             ticks(axes, "y", (0, 0.5, 1))
-            if not figures:
-                axes.legend(loc="center left")
+        figures.append(fig)
+    return figures
+
+
+def optimizers_figure(found: Recording) -> list[Figure]:
+    """Draw the relative stable rank of each optimizer against sigma, and as predicted, at equal error and late."""
+    curves: dict[str, dict[str, Any]] = {
+        optimizers.REFERENCE: {"k": 0, "label": "gradient descent"},
+        optimizers.BATCHES: {"k": 1, "label": "mini-batches"},
+        optimizers.SMALLER: {"k": 2, "label": "momentum, smaller steps"},
+        optimizers.MOMENTUM: {"k": 3, "label": "momentum"},
+    }
+    figures = []
+    for point, shown in ((optimizers.EQUAL, curves), (optimizers.LATE, (optimizers.BATCHES, optimizers.MOMENTUM))):
+        with figure(3.1, HALF) as (fig, axes):
+            for optimizer in shown:
+                sigmas = optimizers.OPTIMIZERS[optimizer].sigmas
+                rows = np.full((len(optimizers.SEEDS), len(EXPERIMENT.sigmas)), np.nan)  # a gap where none was run
+                rows[:, np.isin(EXPERIMENT.sigmas, sigmas)] = optimizers.ratios(found, optimizer, point).T
+                band(axes, EXPERIMENT.sigmas, rows, **curves[optimizer])
+                predicted = optimizers.prediction(found, optimizer, point)
+                circles = axes.plot(sigmas, predicted, "o", color=INK, markerfacecolor="none", markersize=9)
+            circles[0].set_label("predicted")
+            axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="relative stable rank", ylim=(0.003, 1.5))
+            ticks(axes, "x", (1e-3, 0.01, 0.1, 1))
+            ticks(axes, "y", (0.01, 0.1, 1))
+            axes.legend(loc="lower left")
         figures.append(fig)
     return figures
 
@@ -146,14 +176,15 @@ def directions_figure(found: Recording) -> list[Figure]:
         ticks(axes, "x", _STEPS_SHOWN)
 
     with figure(2.9, HALF) as (left, axes):
-        for k in range(7):
-            band(axes, steps, values[:, :, k], k, label=f"$s_{k + 1}$", markevery=(k, 12))
+        for look, k in enumerate((1, 2, 4, 7)):
+            band(axes, steps, values[:, :, k - 1], look, label=f"$s_{k}$", markevery=(3 * look, 12))
         axes.set(yscale="log", ylabel=r"singular values of $W^{(t)}$")
         ticks(axes, "y", (0.01, 0.1, 1, 10))
-        axes.legend(loc="lower right", ncols=2, columnspacing=1)
+        axes.legend(loc="center left", borderaxespad=0.7)
         finish(axes, 6.0)
     with figure(2.9, HALF) as (right, axes):
         mesh = axes.pcolormesh(steps, range(CLASSES), np.median(errors, axis=0).T, cmap="Blues", shading="nearest")
+        mesh.set(edgecolor="face", linewidth=0.4)  # or there are seams
         bar = right.colorbar(mesh, ax=axes, location="top", label="fraction misclassified")
         bar.set_ticks([0, 0.5, 1], labels=["0", "0.5", "1"])
         axes.set(ylabel="digit", yticks=range(CLASSES))
@@ -163,14 +194,24 @@ def directions_figure(found: Recording) -> list[Figure]:
 
 
 def vectors_figure(found: Recording) -> Figure:
-    """Draw the first eight right singular vectors of the first layer at the end, as images in two rows."""
+    """Draw the first eight right singular vectors of the first layer at the end, as images in two rows.
+
+    Over each are the digits whose mean images are furthest to its negative and to its positive side.
+    """
     side, gap = 28, 9
-    with figure(2.3) as (fig, axes):
-        for k, image in enumerate(np.array(found.runs[0]["directions"])[:8].reshape(-1, side, side)):
-            limit, left, top = np.abs(image).max(), (k % 4) * (side + 2), k // 4 * (side + gap)
+    images = np.array(found.runs[0]["directions"])[:8].reshape(-1, side, side)
+    means, limit = np.array(found.runs[0]["class_means"]), np.abs(images).max()
+    with figure(2.7) as (fig, axes):
+        for k, image in enumerate(images):
+            left, top = (k % 4) * (side + 2), k // 4 * (side + gap)
             box = (left, left + side, top + side, top)
-            axes.imshow(image, cmap="RdBu", vmin=-limit, vmax=limit, extent=box)
-            name(axes, f"$v_{k + 1}$", (left + side / 2, top), place="above", xytext=(0, 2))
+            drawn = axes.imshow(image, cmap="RdBu", vmin=-limit, vmax=limit, extent=box)
+            text = f"$v_{k + 1}$: {means[k].argmin()}$\\,|\\,${means[k].argmax()}"
+            name(axes, text, (left + side / 2, top), place="above", xytext=(0, 2))
+        bar = fig.colorbar(
+            drawn, ax=axes, location="bottom", shrink=0.6, aspect=25, ticks=(-0.1, 0, 0.1), label="entry of $v_k$"
+        )
+        bar.set_ticklabels(["−0.1", "0", "0.1"])
         axes.set(xlim=(0, 4 * side + 6), ylim=(2 * side + gap, -gap + 1), aspect="equal")
         axes.set_axis_off()
     return fig

@@ -118,13 +118,18 @@ def name(
 
 
 def ticks(axes: Axes, axis: str, values: Sequence[float], percent: bool = False) -> None:
-    """Label the axis ``"x"`` or ``"y"`` at ``values`` alone, in full from 0.01 to 1000 and else as powers of ten."""
+    """Label the axis ``"x"`` or ``"y"`` at ``values`` alone, in full if all are from 0.01 to 1000.
+
+    Else those but 1 that are powers of ten are written so.
+    """
+    wide = any(value and not 0.01 <= abs(value) <= 1000 for value in values)
 
     def written(value: float) -> str:
         if percent:
             return f"{100 * value:g}\u00a0%".replace("-", "−")
-        plain = value == 0 or 0.01 <= abs(value) <= 1000
-        return f"{value:g}".replace("-", "−") if plain else f"$10^{{{np.log10(value):.0f}}}$"
+        exponent = np.log10(value) if wide and value > 0 else 0.0
+        power = exponent and np.isclose(exponent, round(exponent))
+        return f"$10^{{{exponent:.0f}}}$" if power else f"{value:g}".replace("-", "−")
 
     getattr(axes, f"set_{axis}ticks")(values, [written(value) for value in values])
     axes.minorticks_off()

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from ..mnist.data import MNIST
 from ..mnist.workers import Workers
-from . import directions, features, grid, mixture, other_data
+from . import directions, features, grid, mixture, optimizers, other_data
 
 STUDIES: dict[str, Callable[[Path, Callable[[], MNIST], Workers], None]] = {
     "mixture": mixture.record,
     "grid": grid.record,
     "features": features.record,
     "directions": directions.record,
+    "optimizers": optimizers.record,
     "other-data": other_data.record,
 }
 """Each is called with the folder, a function that reads MNIST, and the workers; it records what is not there yet."""
