@@ -70,10 +70,10 @@ def test_table_has_each_number_in_its_row():
     found = made_up(**{name: [3.0, end] for name, end in ends.items()})
     found.runs[0]["test_error"] = 0.05
     expected = float(prediction(found, 0.01))
-    numbers = ["3.00 %", "5.00 %", "0.25", "6.0", "2.000", f"{expected:.3f}", "4.0", "2.2", "4.50"]
+    numbers = ["3.00", "5.00", "0.25", "6.0", "2.000", f"{expected:.3f}", "4.0", "2.2", "4.50"]
     assert [line.split(" | ")[1].rstrip(" |") for line in findings.runs_table(found).splitlines()[2:]] == numbers
     del found.runs[0]["test_error"]
-    assert "| test error | diverged |" in findings.runs_table(found)
+    assert "| test error, % | diverged |" in findings.runs_table(found)
 
 
 def test_every_run_ends_at_its_lowest_loss(sweep):

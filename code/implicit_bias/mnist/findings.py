@@ -124,8 +124,8 @@ def runs_table(sweep: Recording) -> str:
         [
             r"| $\sigma$ | " + " | ".join(f"${sigma:g}$" for sigma in sigmas) + " |",
             "|:" + "-" * 19 + "|" + ("-" * 15 + ":|") * len(sigmas),
-            row("training error", lambda sigma: final(sweep, sigma, "train_error"), ".2%"),
-            row("test error", lambda sigma: final(sweep, sigma, "test_error"), ".2%"),
+            row("training error, %", lambda sigma: 100 * final(sweep, sigma, "train_error"), ".2f"),
+            row("test error, %", lambda sigma: 100 * final(sweep, sigma, "test_error"), ".2f"),
             row("loss", lambda sigma: final(sweep, sigma, "loss"), ".2f"),
             row("stable rank", lambda sigma: final(sweep, sigma, "stable_rank"), ".1f"),
             row("relative stable rank", lambda sigma: relative_rank(sweep, sigma, last), ".3f"),
