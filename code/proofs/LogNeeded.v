@@ -221,11 +221,15 @@ End Dynamics.
 (** Differs from the page: c* is spelt out as γ / ‖w‖ for a max-margin vector w. *)
 Proposition prp_log_needed (c gam alpha : R) (n0 : nat) (h := ln ((n0 - 3) / 2)) :
   0 < c <= gam / sqrt 10 -> gam <= 1 -> 0 < alpha -> (6 <= n0)%N ->
-  exists (D : data) (S : separable D) w sign, n = n0 /\ d = 2%N /\ max_margin w /\ gam / norm w = c /\
-  forall slope, gam <= slope <= 1 -> exists N : network, let W t := GD (fun _ => alpha) (fun _ _ => 0) t in
+  exists (D : data) (S : separable D) w sign,
+  n = n0 /\ d = 2%N /\ max_margin w /\ gam / norm w = c /\
+  forall slope, gam <= slope <= 1 -> exists N : network,
+  let W t := GD (fun _ => alpha) (fun _ _ => 0) t in
   m = 1%N /\ gamma = gam /\ phi'0 = slope /\ (forall j, a j = sign) /\
-  (forall t : nat, t < n0 / (5 * alpha * c ^ 2) * (h - alpha / n0) -> Ghat (W t) > 1 / (2 * n0)) /\
-  forall t : nat, t < n0 / (5 * alpha * c ^ 2) * (h / 2 - alpha / n0) -> Lhat (W t) > h / (4 * n0).
+  (forall t : nat, t < n0 / (5 * alpha * c ^ 2) * (h - alpha / n0) ->
+   Ghat (W t) > 1 / (2 * n0)) /\
+  forall t : nat, t < n0 / (5 * alpha * c ^ 2) * (h / 2 - alpha / n0) ->
+  Lhat (W t) > h / (4 * n0).
 Proof.
 move=> [c0 hc] g1 a0; rewrite /h {h}; case: n0 => // k k6.
 have s10 : 0 < sqrt 10 by apply: sqrt_lt_R0; lra.
