@@ -145,7 +145,8 @@ def optimizers_figure(found: Recording) -> list[Figure]:
         optimizers.SMALLER: {"k": 2, "label": "momentum, smaller steps"},
         optimizers.MOMENTUM: {"k": 3, "label": "momentum"},
     }
-    figures, hollow = [], {"linestyle": "none", "marker": "o", "markerfacecolor": "none", "clip_on": False}
+    figures: list[Figure] = []
+    hollow: dict[str, Any] = {"linestyle": "none", "marker": "o", "markerfacecolor": "none", "clip_on": False}
     for point, shown in ((optimizers.EQUAL, curves), (optimizers.LATE, (optimizers.BATCHES, optimizers.MOMENTUM))):
         with figure(3.1, HALF) as (fig, axes):
             for optimizer in shown:
