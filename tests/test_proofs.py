@@ -124,6 +124,25 @@ def test_counts_of_steps_are_those_of_the_statements(alpha, c, eps, norm):
     assert bounds.steps_lower_bound(eps, alpha, c) == pytest.approx(most, rel=1e-9)
 
 
+@given(c=RATIO, kinks=RATIO, step=RATIO, steps=st.integers(1, 100))
+def test_bounds_on_the_last_loss_are_those_of_the_statements(c, kinks, step, steps):
+    for label, mu in (("prp-mild-kinks", kinks * c), ("prp-last-iterate", 0.0)):
+        alpha = 8 * step * (1 - mu / c)
+        text = formula(label, "Lhat (W t) <= ", ".")
+        value = evaluate(text, alpha=alpha, mu=mu, c=c, s=3.0, t=3.0 + steps)
+        assert bounds.last_iterate_loss(steps, alpha, c, mu) == pytest.approx(value, rel=1e-9)
+
+
+@given(alpha=POSITIVE, c=st.floats(0.01, 0.3), n0=st.integers(6, 1000))
+def test_counts_where_the_logarithms_are_needed_are_those_of_the_statement(alpha, c, n0):
+    h = evaluate(formula("prp-log-needed", "(h := ", ") :"), n0=n0)
+    texts = CHECKED["prp-log-needed"].text.split("t < ")[1:]
+    counts = [evaluate(text.split(" ->")[0], alpha=alpha, c=c, n0=n0, h=h) for text in texts]
+    assert [bounds.steps_log_needed(n0, alpha, c), bounds.steps_log_squared_needed(n0, alpha, c)] == pytest.approx(
+        counts, rel=1e-9
+    )
+
+
 @given(p=st.floats(3, 100), R=st.floats(1, 10), n=st.integers(1, 50), m=st.integers(1, 50), alpha=POSITIVE)
 def test_constants_of_problems_2_and_3_are_those_of_the_statements(p, R, n, m, alpha):
     text = formula("lem-dual-weights", "- 1) <= ", ".")

@@ -1,5 +1,6 @@
 (** * Sharp rates: the mean loss without the sample size, and the last iterate *)
 Require Export Book.Loss.
+Require Import Book.Problem2.
 Set Implicit Arguments.
 Unset Strict Implicit.
 Unset Printing Implicit Defensive.
@@ -71,51 +72,105 @@ have : Q / (2 * alpha * c ^ 2 * T) <= eps / 2.
 by lra.
 Qed.
 
-(** ** The last iterate, where margins are convex in the weights *)
-Section Convex.
+(** ** The last iterate, where the kinks are mild: they cost a margin at most mu times the length of a step *)
+Section Mild.
 Context {D : data} {N : network} {S : separable D}.
-Hypothesis convex : gamma = 1 \/ forall i j, y i * a j > 0.
 Implicit Types X E : mat m d.
 
-(* φ'(t) is a subgradient of φ at t *)
-Lemma phi_convex t u : phi t + phi' t * u <= phi (t + u).
+(* a chord of φ is no steeper than 1; it is above the tangent, by at most 1 - γ times its length *)
+Lemma phi_chord t u : Rabs (phi (t + u) - phi t) <= Rabs u /\ 0 <= phi (t + u) - (phi t + phi' t * u) <= (1 - gamma) * Rabs u.
 Proof.
-rewrite -(phi_hom t); have := the (phi'_range t); move: (phi' t) => s [s0 s1].
-have gr := the gamma_range; have := the (Rmax_l (t + u) (gamma * (t + u))); have := the (Rmax_r (t + u) (gamma * (t + u))).
-by rewrite -/(phi (t + u)); case: (Rle_lt_dec 0 (t + u)) => h; nra.
+have gr := the gamma_range; have := the (phi'_range t); have := the (phi_hom t); move: (phi' t) => s pt [s0 s1].
+have [tl tg] : t <= t * s /\ gamma * t <= t * s by rewrite pt; split; [exact: Rmax_l | exact: Rmax_r].
+have ul := Rle_abs u; have ug := Rle_abs (- u); rewrite Rabs_Ropp in ug; rewrite -pt.
+have up : (1 - s) * u <= (1 - s) * Rabs u by apply: Rmult_le_compat_l; lra.
+have dn : (s - gamma) * - u <= (s - gamma) * Rabs u by apply: Rmult_le_compat_l; lra.
+have su : s * - u <= s * Rabs u by apply: Rmult_le_compat_l; lra.
+have gu : gamma * u <= gamma * Rabs u by apply: Rmult_le_compat_l; lra.
+have [u0 [? ?]] : 0 <= Rabs u /\ (1 - s) * Rabs u <= (1 - gamma) * Rabs u /\ (s - gamma) * Rabs u <= (1 - gamma) * Rabs u.
+  by split; first exact: Rabs_pos; split; apply: Rmult_le_compat_r; lra || exact: Rabs_pos.
+have [? ?] : s * Rabs u <= Rabs u /\ gamma * Rabs u <= Rabs u by split; nra.
+case: (Rle_lt_dec 0 (t + u)) => h.
+  have -> : phi (t + u) = t + u by rewrite /phi Rmax_left //; nra.
+  have : 0 <= (1 - s) * (t + u) by [pos]; split; last lra.
+  by apply: abs_le; lra.
+have -> : phi (t + u) = gamma * (t + u) by rewrite /phi Rmax_right //; nra.
+have : 0 <= (s - gamma) * - (t + u) by [pos]; split; last lra.
+by apply: abs_le; lra.
 Qed.
-Lemma margin_convex X E i : margin X i + y i * ⟪grad_f X (x i), E⟫ <= margin (madd X E) i.
+
+(* the numbers |⟨E_j, x_i⟩|, and their weighted sums *)
+Let moves E i : vec m := fun j => Rabs ⟨E j, x i⟩.
+Lemma moves_le E i w : ⟨w, moves E i⟩ <= norm w * normF E.
 Proof.
-rewrite /margin mdot_grad_f /f -!sum_mull -sum_plus; apply: sum_le => j.
-have -> : ⟨madd X E j, x i⟩ = ⟨X j, x i⟩ + ⟨E j, x i⟩.
-  by rewrite /dot -sum_plus; apply: sum_ext => k; rewrite /madd; ring.
-have := the (phi_convex ⟨X j, x i⟩ ⟨E j, x i⟩); rewrite (dotC (x i)).
-move: (⟨X j, x i⟩) (⟨E j, x i⟩) => t u sub; case: convex => [g1 | pos_ya].
-  have gr := the phi'0_range; have lin q : phi q = q by rewrite /phi g1 Rmult_1_l Rmax_left; lra.
-  have sl q : phi' q = 1 by have := the (phi'_range q); lra.
-  by rewrite !lin sl; lra.
-by have := pos_ya i j; nra.
+apply: Rle_trans (CS_le _ _) _; apply: Rmult_le_compat_l; first exact: norm_ge0.
+apply: sqrt_le_1_alt; apply: sum_le => j; rewrite /moves -Rabs_mult Rabs_right; last by apply: Rle_ge; apply: Rle_0_sqr.
+have := CS (E j) (x i); have := dot_ge0 (E j); have : ⟨x i, x i⟩ <= 1.
+  by rewrite -norm_sq; have := the (x_norm i); have := norm_ge0 (x i); nra.
+by move=> ? ?; nra.
 Qed.
-(* so the loss has the quadratic upper bound of a smooth function *)
-Lemma L_upper X E : Lhat (madd X E) <= Lhat X + ⟪grad_L X, E⟫ + normF E ^ 2 / 8.
+Lemma dot_madd X E j i : ⟨madd X E j, x i⟩ = ⟨X j, x i⟩ + ⟨E j, x i⟩.
+Proof. by rewrite /dot -sum_plus; apply: sum_ext => k; rewrite /madd; ring. Qed.
+Lemma margin_lip X E i : Rabs (margin (madd X E) i - margin X i) <= normF E.
 Proof.
-have -> : ⟪grad_L X, E⟫ = - (/ n * ∑_(i < n) g (margin X i) * (y i * ⟪grad_f X (x i), E⟫)) by rewrite -mdot_grad_L; ring.
-have -> : normF E ^ 2 / 8 = / n * ∑_(i < n) (normF E ^ 2 / 8) by rewrite (@mean_const n _ n_pos).
-rewrite /Lhat; set A := ∑_(i < n) loss (margin X i); set B := ∑_(i < n) _ * _; set Q := ∑_(i < n) (normF E ^ 2 / 8).
-have -> : / n * A + - (/ n * B) + / n * Q = / n * (A - B + Q) by ring.
-rewrite /A /B /Q -sum_minus -sum_plus; apply: mean_le => [|i]; first exact: n_pos.
-apply: Rle_trans (loss_decr (margin_convex X E i)) _.
-have [_ up] := loss_taylor (margin X i) (y i * ⟪grad_f X (x i), E⟫).
-have : (y i * ⟪grad_f X (x i), E⟫) ^ 2 <= normF E ^ 2.
-  by rewrite -pow2_abs; apply: pow_incr; split; [exact: Rabs_pos | exact: slope_le].
-lra.
+rewrite /margin -Rmult_minus_distr_l y_abs /f -sum_minus; apply: Rle_trans (sum_abs _) _.
+have a1 : norm (fun j => Rabs (a j)) = 1.
+  rewrite /norm -sqrt_1 -a_norm; congr sqrt; apply: sum_ext => j.
+  by rewrite -Rabs_mult Rabs_right // a_sq; apply: Rle_ge; have := the m_gt0 => ?; pos.
+rewrite -[X in _ <= X]Rmult_1_l -a1; apply: Rle_trans (moves_le _ i _); apply: sum_le => j.
+rewrite -Rmult_minus_distr_l Rabs_mult dot_madd; apply: Rmult_le_compat_l; first exact: Rabs_pos.
+by have [] := phi_chord ⟨X j, x i⟩ ⟨E j, x i⟩.
 Qed.
-Lemma descent (r : run D N) t : Lhat (W t.+1) <= Lhat (W t) - alpha * (1 - alpha / 8) * normF (grad_L (W t)) ^ 2.
+
+(* the largest share of neurons on the wrong side *)
+Let wrong i := / m * ∑_(j < m) if Rlt_dec (y i * a j) 0 then 1 else 0.
+Let mu := (1 - gamma) * sqrt (\big[Rmax/0]_(i < n) wrong i).
+Lemma mu_ge0 : 0 <= mu.
+Proof. by have := the gamma_range; have := sqrt_pos (\big[Rmax/0]_(i < n) wrong i); rewrite /mu; nra. Qed.
+Lemma margin_mild X E i : margin X i + y i * ⟪grad_f X (x i), E⟫ - mu * normF E <= margin (madd X E) i.
 Proof.
-pose E := the (fun j k => - alpha * grad_L (W t) j k).
+have gr := the gamma_range; pose w j := the (if Rlt_dec (y i * a j) 0 then Rabs (a j) else 0).
+have nw : norm w <= sqrt (\big[Rmax/0]_(i < n) wrong i).
+  apply: sqrt_le_1_alt; apply: Rle_trans _ (@bigmax_ge _ xpredT wrong 0 i erefl).
+  right; rewrite /wrong -sum_mull; apply: sum_ext => j; rewrite /w; case: Rlt_dec => h /=; last ring.
+  by rewrite -Rabs_mult Rabs_right a_sq; [ring | apply: Rle_ge; have := the m_gt0 => ?; pos].
+have cost : (1 - @gamma N) * ⟨w, moves E i⟩ <= mu * normF E.
+  rewrite /mu Rmult_assoc; apply: Rmult_le_compat_l; first lra.
+  apply: Rle_trans (moves_le _ _ _) _; apply: Rmult_le_compat_r => //; exact: normF_ge0.
+suff : margin X i + y i * ⟪grad_f X (x i), E⟫ - (1 - @gamma N) * ⟨w, moves E i⟩ <= margin (madd X E) i by lra.
+rewrite /margin mdot_grad_f /f -!sum_mull -sum_plus -sum_minus; apply: sum_le => j.
+rewrite dot_madd (dotC (x i)) /moves /w; have [_] := phi_chord ⟨X j, x i⟩ ⟨E j, x i⟩.
+set u := ⟨E j, x i⟩; move: (phi' _) (phi (_ + u)) => s p; move: (phi _) => q -[low up].
+have ya : Rabs (y i * a j) = Rabs (a j) by exact: y_abs.
+case: Rlt_dec => h /=; first by rewrite -ya (Rabs_left (y i * a j)) //; nra.
+by nra.
+Qed.
+(* so the loss has an upper bound like that of a smooth function *)
+Lemma L_upper X E : Lhat (madd X E) <= Lhat X + ⟪grad_L X, E⟫ + mu * Ghat X * normF E + normF E ^ 2 / 8.
+Proof.
+pose q i := the (g (margin X i) * (y i * ⟪grad_f X (x i), E⟫)); have E0 := normF_ge0 E.
+have -> : Lhat X + ⟪grad_L X, E⟫ + mu * Ghat X * normF E + normF E ^ 2 / 8
+  = / n * ∑_(i < n) (loss (margin X i) - q i + mu * normF E * g (margin X i) + normF E ^ 2 / 8).
+  have e : ⟪grad_L X, E⟫ = - (/ n * ∑_(i < n) q i) by rewrite -mdot_grad_L; ring.
+  by rewrite !sum_plus sum_opp sum_mull Rmult_plus_distr_l (@mean_const n _ n_pos) e /Lhat /Ghat; ring.
+apply: mean_le => [|i]; first exact: n_pos.
+have [_ up] := loss_taylor (margin X i) (margin (madd X E) i - margin X i); rewrite Rplus_minus in up.
+have sq : (margin (madd X E) i - margin X i) ^ 2 <= normF E ^ 2.
+  by rewrite -pow2_abs; apply: pow_incr; split; [exact: Rabs_pos | exact: margin_lip].
+have := Rmult_le_compat_l _ _ _ (Rlt_le _ _ (g_gt0 (margin X i))) (margin_mild X E i); rewrite /q; lra.
+Qed.
+Lemma descent (r : run D N) t :
+  Lhat (W t.+1) <= Lhat (W t) - alpha * (1 - mu / c - alpha / 8) * normF (grad_L (W t)) ^ 2.
+Proof.
+pose E := the (fun j k => - alpha * grad_L (W t) j k); have a0 := the alpha_pos; have cr := the c_range.
 have -> : W t.+1 = madd (W t) E by apply: mat_ext => j k; rewrite /madd /E /W /=; ring.
-apply: Rle_trans (L_upper _ _) _.
-rewrite /E mdotC mdot_scal -normF_sq normF_scal Rpow_mult_distr pow2_abs; lra.
+apply: Rle_trans (L_upper _ _) _; set G := normF (grad_L (W t)); have G0 : 0 <= G := normF_ge0 _.
+have -> : normF E = alpha * G by rewrite normF_scal Rabs_Ropp Rabs_right //; lra.
+have -> : ⟪grad_L (W t), E⟫ = - alpha * G ^ 2 by rewrite /E mdotC mdot_scal -normF_sq.
+have [size _] := eq_gradient_size S (W t); rewrite -/G in size; have mu0 := mu_ge0.
+have : mu * alpha * G * Ghat (W t) <= mu * alpha * G * (G / c).
+  by apply: Rmult_le_compat_l; [pos | apply: le_div; lra].
+rewrite /Rdiv; lra.
 Qed.
 (* while the loss is at most log 2 / n, all margins are positive and L̂ <= 2 log 2 Ĝ *)
 Lemma L_chord X : Lhat X <= ln 2 / n -> Lhat X <= 2 * ln 2 * Ghat X.
@@ -130,26 +185,28 @@ apply: loss_chord; have : loss (margin X i) <= ln 2.
 rewrite loss_g => le; have g1 := g_lt1 (margin X i).
 by have := exp_le (ltac:(lra) : - ln 2 <= ln (1 - g (margin X i))); rewrite exp_Ropp !exp_ln; lra.
 Qed.
-End Convex.
+End Mild.
 
-Proposition prp_last_iterate (D : data) (N : network) (S : separable D) (r : run D N) :
-  (gamma = 1 \/ forall i j, y i * a j > 0) -> alpha < 8 ->
+Proposition prp_mild_kinks (D : data) (N : network) (S : separable D) (r : run D N)
+    (beta := \big[Rmax/0]_(i < n) (/ m * ∑_(j < m) if Rlt_dec (y i * a j) 0 then 1 else 0))
+    (mu := (1 - gamma) * sqrt beta) : mu < c -> alpha < 8 * (1 - mu / c) ->
   (forall t, Lhat (W t.+1) < Lhat (W t)) /\
   (forall T lambda, (1 <= T)%N -> lambda >= - alpha / 2 ->
    Lhat (W T.-1) <= loss lambda + (c * F 0 + lambda + alpha / 2) ^ 2 / (2 * alpha * c ^ 2 * T)) /\
   forall s t : nat, Lhat (W s) <= ln 2 / n -> (s < t)%N ->
-  Lhat (W t) <= (2 * ln 2) ^ 2 / (alpha * (1 - alpha / 8) * c ^ 2 * (t - s)).
+  Lhat (W t) <= (2 * ln 2) ^ 2 / (alpha * (1 - mu / c - alpha / 8) * c ^ 2 * (t - s)).
 Proof.
-move=> convex a8; have a0 := the alpha_pos; have cr := the c_range.
-have rate : 0 < alpha * (1 - alpha / 8) by apply: Rmult_lt_0_compat; lra.
+move=> mild small; have a0 := the alpha_pos; have cr := the c_range.
+have rate : 0 < 1 - mu / c - alpha / 8 by lra.
 have grad t : c * Ghat (W t) <= normF (grad_L (W t)) by have [] := eq_gradient_size S (W t).
 have cG t : 0 < c * Ghat (W t) by have := the (Ghat_gt0 (W t)) => ?; apply: Rmult_lt_0_compat; lra.
-have drop t : Lhat (W t.+1) <= Lhat (W t) - alpha * (1 - alpha / 8) * (c * Ghat (W t)) ^ 2.
-  apply: Rle_trans (descent convex r t) _.
+have drop t : Lhat (W t.+1) <= Lhat (W t) - alpha * (1 - mu / c - alpha / 8) * (c * Ghat (W t)) ^ 2.
+  apply: Rle_trans (descent r t) _; rewrite -/beta -/mu.
   have : (c * Ghat (W t)) ^ 2 <= normF (grad_L (W t)) ^ 2 by apply: pow_incr; split; [have := cG t; lra | ].
-  by nra.
+  by have := Rmult_lt_0_compat _ _ a0 rate; nra.
+move: (1 - mu / c - alpha / 8) rate drop => rho rate drop.
 have decr t : Lhat (W t.+1) < Lhat (W t).
-  by have := drop t; have := Rmult_lt_0_compat _ _ rate (pow_lt _ 2 (cG t)); lra.
+  by have := drop t; have := Rmult_lt_0_compat _ _ (Rmult_lt_0_compat _ _ a0 rate) (pow_lt _ 2 (cG t)); lra.
 have mono s k : Lhat (W (k + s)%N) <= Lhat (W s).
   by elim: k => [|k IH]; [rewrite add0n; lra | have := decr (k + s)%N; rewrite addSn; lra].
 split=> //; split=> [T lambda T1 hl | s t hs st].
@@ -157,14 +214,14 @@ split=> //; split=> [T lambda T1 hl | s t hs st].
   by have := mono k (T.-1 - k)%N; rewrite subnK // -ltnS prednK.
 (* 1/L grows by at least K at each step *)
 have l2 : 0 < ln 2 by rewrite -ln_1; apply: ln_increasing; lra.
-pose K := the (alpha * (1 - alpha / 8) * c ^ 2 / (2 * ln 2) ^ 2).
-have K0 : 0 < K by apply: Rdiv_lt_0_compat; [apply: Rmult_lt_0_compat => //; pos | pos].
+pose K := the (alpha * rho * c ^ 2 / (2 * ln 2) ^ 2).
+have K0 : 0 < K by rewrite /K; repeat pos.
 have L0 k : 0 < Lhat (W k) by have := the (G_le_L (W k)); have := the (Ghat_gt0 (W k)); lra.
 have quad k : Lhat (W (k + s).+1) <= Lhat (W (k + s)%N) - K * Lhat (W (k + s)%N) ^ 2.
   apply: Rle_trans (drop _) _; have chord := the (L_chord (Rle_trans _ _ _ (mono s k) hs)).
   have : Lhat (W (k + s)%N) ^ 2 <= (2 * ln 2 * Ghat (W (k + s)%N)) ^ 2 by apply: pow_incr; split; [exact: Rlt_le | ].
   move=> h; have := Rmult_le_compat_l _ _ _ (Rlt_le _ _ K0) h.
-  have -> : K * (2 * ln 2 * Ghat (W (k + s)%N)) ^ 2 = alpha * (1 - alpha / 8) * (c * Ghat (W (k + s)%N)) ^ 2 by rewrite /K; field; lra.
+  have -> : K * (2 * ln 2 * Ghat (W (k + s)%N)) ^ 2 = alpha * rho * (c * Ghat (W (k + s)%N)) ^ 2 by rewrite /K; field; lra.
   lra.
 have inv (k : nat) : K * k * Lhat (W (k + s)%N) <= 1.
   elim: k => [|k IH]; first by rewrite /=; lra.
@@ -175,8 +232,26 @@ have inv (k : nat) : K * k * Lhat (W (k + s)%N) <= 1.
     by apply: Rmult_le_compat_l; [nra | have : 0 < K * L ^ 2 * (K * L) by [repeat pos]; nra].
   nra.
 have ts : 0 < INR t - INR s by have := lt_INR s t (ltP st); lra.
-have -> : (2 * ln 2) ^ 2 / (alpha * (1 - alpha / 8) * c ^ 2 * (t - s)) = 1 / (K * (t - s)).
+have -> : (2 * ln 2) ^ 2 / (alpha * rho * c ^ 2 * (t - s)) = 1 / (K * (t - s)).
   by rewrite /K; field; repeat split; lra.
 apply: le_div; first by pos.
 by have := inv (t - s)%N; rewrite subnK ?(ltnW st) // minus_INR; [lra | apply/leP; apply: ltnW].
+Qed.
+
+Proposition prp_last_iterate (D : data) (N : network) (S : separable D) (r : run D N) :
+  (gamma = 1 \/ forall i j, y i * a j > 0) -> alpha < 8 ->
+  (forall t, Lhat (W t.+1) < Lhat (W t)) /\
+  (forall T lambda, (1 <= T)%N -> lambda >= - alpha / 2 ->
+   Lhat (W T.-1) <= loss lambda + (c * F 0 + lambda + alpha / 2) ^ 2 / (2 * alpha * c ^ 2 * T)) /\
+  forall s t : nat, Lhat (W s) <= ln 2 / n -> (s < t)%N ->
+  Lhat (W t) <= (2 * ln 2) ^ 2 / (alpha * (1 - alpha / 8) * c ^ 2 * (t - s)).
+Proof.
+move=> convex a8; have := (@prp_mild_kinks D N S r); cbv zeta; set mu := (1 - gamma) * _.
+have mu0 : mu = 0.
+  rewrite /mu; set beta := \big[Rmax/0]_(i < n) _; case: convex => [-> | right_side]; first ring.
+  suff -> : beta = 0 by rewrite sqrt_0; ring.
+  rewrite /beta; elim/big_ind: _ => // [u t -> -> | i _]; first by rewrite Rmax_left //; right.
+  by rewrite sum_zero => [|j]; [ring | case: Rlt_dec => // h; have := right_side i j; lra].
+have -> : 1 - mu / c = 1 by rewrite mu0 /Rdiv; ring.
+by rewrite mu0; have cr := the c_range; apply; lra.
 Qed.

@@ -119,3 +119,21 @@ split=> //; move: po; rewrite /p_orthogonal => po; have r1' := @ratio_ge1 D Z; h
 have : 1 * (@n D * @M D) <= ratio ^ 2 * (@n D * @M D) by apply: Rmult_le_compat_r; [pos | nra].
 lra.
 Qed.
+(* the last iterate: kinks that bend the wrong way, though not much *)
+Definition against : network.
+Proof. by refine (@Network 1 isT (9 / 10) _ 1 _ (fun _ => -1) _); [lra | lra | right; rewrite sqrt_1 Rinv_1]. Defined.
+Example mild_kinks (beta := \big[Rmax/0]_(i < @n two) (/ @m against * ∑_(j < @m against) if Rlt_dec (y i * a (network := against) j) 0 then 1 else 0))
+  (mu := (1 - @gamma against) * sqrt beta) : 0 < mu < @c two against two_separable.
+Proof.
+have -> : mu = / 10.
+  rewrite /mu (_ : beta = 1) ?sqrt_1; first by rewrite /=; field.
+  have share (i : 'I_(@n two)) : / @m against * (∑_(j < @m against) if Rlt_dec (y i * a (network := against) j) 0 then 1 else 0) = 1.
+    by rewrite sum1; case: Rlt_dec => h /=; [field | case: h; rewrite /=; lra].
+  by apply: bigmax_eq => [|i _|]; [lra | rewrite share; lra | exists ord0].
+split; first lra.
+have e : norm both <= 2.
+  apply: sq_le; first lra.
+  by rewrite norm_sq {1}/both dot_lin !(dotC _ both) !dot_both; lra.
+have e0 : 1 <= norm both := @v_ge1 two two_separable.
+by rewrite /c /=; apply: (Rlt_le_trans _ (9 / 10 / 2)); [lra | apply: Rmult_le_compat_l; [lra | apply: inv_le; lra]].
+Qed.
