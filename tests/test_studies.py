@@ -10,7 +10,7 @@ from implicit_bias.mnist.experiment import recorded
 from implicit_bias.mnist.recording import Recording
 from implicit_bias.mnist.tables import final
 from implicit_bias.mnist.trainer import train
-from implicit_bias.rank import expected_stable_rank, learned_plus_noise, stable_rank
+from implicit_bias.rank import expected_stable_rank, gaussian_spread, learned_plus_noise, stable_rank
 from implicit_bias.studies import directions, features, grid, mixture, optimizers, other_data
 from implicit_bias.studies.inner_products import theta
 
@@ -27,7 +27,7 @@ def mixtures():
 def test_fresh_mixture_gives_the_recorded_first_steps(mixtures, monkeypatch, setting):
     monkeypatch.setattr(mixture, "STEPS", mixture.STEPS[:4])
     fresh, old = mixture.run(setting, 3), mixture.rows(mixtures, setting)[3]
-    for name in ("rank", "rank_of_change", "start", "error"):
+    for name in ("rank", "rank_of_change", "start", "error", "margin"):
         np.testing.assert_allclose(np.array(fresh[name], float), np.array(old[name][:4], float), rtol=1e-3)
     assert fresh["p"] == pytest.approx(old["p"], rel=1e-4)
 
@@ -59,15 +59,27 @@ def test_inner_products_have_the_distribution_of_the_vectors():
 
 
 def test_what_is_said_of_every_mixture(mixtures):
-    first = [mixture.ratios(mixtures, setting, 1) for setting in mixture.BY_DIMENSION]
-    last = [mixture.ratios(mixtures, setting, -1) for setting in mixture.BY_DIMENSION]
-    assert (np.diff(first, axis=0) < 0).all() and (last[2] > last[1]).all()
+    after = [[mixture.ratios(mixtures, s, k) for s in mixture.BY_DIMENSION] for k in range(len(mixture.STEPS))]
+    ordered = [bool((np.diff(ratios, axis=0) < 0).all()) for ratios in after]
+    assert ordered[1:] == [step <= 8 for step in mixture.STEPS[1:]] and mixture.ordered_until(mixtures) == 8
+    assert (after[-1][2] > after[-1][1]).all()
     assert all((theta(run) < 1) == (run["d"] >= 10**6) for run in mixtures.runs)
     assert all((run["p"] >= 3) == (run["d"] == 10**7) for run in mixtures.runs)
     assert mixture.slack(mixtures).min() >= 1 and min(map(mixture.excess, mixtures.runs)) > 1
-    assert all(run["error"][1] == 0 for run in mixtures.runs if run["d"] >= 10**5)
+    collapsed = mixture.collapsed(mixtures)
+    assert all((run in collapsed) == (run["d"] >= 10**6 or run["scale"] <= 0.01) for run in mixtures.runs)
+    assert min(run["rank"][1] for run in mixtures.runs if run not in collapsed) > 20
+    changes = [[run["rank_of_change"][1:] for run in mixture.rows(mixtures, s)] for s in mixture.BY_DIMENSION]
+    assert (
+        np.max(changes[:3]) < np.min(changes[3:])
+        and np.abs(np.array(changes[3:]) / gaussian_spread(0.1) - 1).max() < 0.06
+    )
     for setting in mixture.BY_DIMENSION[3:]:  # the bound exists from the first step on
         assert all(np.isfinite(mixture.bound(row)[1:]).all() for row in mixture.rows(mixtures, setting))
+        assert mixture.margins(mixtures, setting).min() > 15
+        assert np.abs(mixture.later_fall(mixtures, setting) - 1).max() < 1e-3
+    assert mixture.margins(mixtures, mixture.BY_DIMENSION[2]).max() < 2
+    assert mixture.later_fall(mixtures, mixture.BY_DIMENSION[2]).min() > 6.5
 
 
 # Study 2
@@ -164,11 +176,11 @@ def feature_runs():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind, D", [("raw", 784), ("centred", 784), ("relu", 1000), ("cosine", 1000)])
-def test_fresh_features_give_the_recorded_first_steps(mnist, feature_runs, monkeypatch, kind, D):
+@pytest.mark.parametrize("kind, d", [("raw", 784), ("centred", 784), ("relu", 1000), ("cosine", 1000)])
+def test_fresh_features_give_the_recorded_first_steps(mnist, feature_runs, monkeypatch, kind, d):
     monkeypatch.setattr(features, "STEPS", features.STEPS[:3])
-    for fresh in features.run(mnist, kind, D, 1):
-        rows = features.rows(feature_runs, kind, D, fresh["trained"])
+    for fresh in features.run(mnist, kind, d, 1):
+        rows = features.rows(feature_runs, kind, d, fresh["second"])
         (old,) = (row for row in rows if (row["sigma"], row["seed"]) == (fresh["sigma"], 1))
         np.testing.assert_allclose(fresh["rank"], old["rank"][:3], rtol=1e-3)
         np.testing.assert_allclose(fresh["rank_of_change"][1:], old["rank_of_change"][1:3], rtol=1e-3)
@@ -201,13 +213,20 @@ def test_training_the_second_layer_is_gradient_descent_on_both():
 
 
 def test_what_is_said_of_every_image(feature_runs):
-    for kind, D in features.REPRESENTATIONS:
-        assert features.largest_change(feature_runs, kind, D) < 2.5
-    for D in (10**3, 10**4, 10**5):
-        assert features.thetas(feature_runs, "relu", D).min() > features.N / np.pi
+    sigmas, one_step = np.array(features.SCALES), features.ratios
+    for kind, d in features.REPRESENTATIONS:
+        assert features.largest_change(feature_runs, kind, d) < 2.5
+        for second in ("small", "trained"):  # a second layer of size sigma: the step does nothing
+            assert np.abs(one_step(feature_runs, kind, d, second) - 1).max() < 0.003
+        fixed = one_step(feature_runs, kind, d)
+        assert fixed[sigmas >= 0.02].min() > 0.99 and fixed[sigmas <= 2e-6].max() < 0.05
     for kind in ("raw", "centred"):
-        assert features.ratios(feature_runs, kind, 784, False, 1)[0].max() < 0.05
-        assert np.abs(features.ratios(feature_runs, kind, 784, True, 1) - 1).max() < 0.02
+        assert one_step(feature_runs, kind, 784)[sigmas <= 0.002].max() < 0.2
+    for kind, powers in (("relu", (3, 4, 5)), ("cosine", (3, 4, 5, 6))):  # a higher dimension takes a smaller sigma
+        reached = [features.largest_collapsed(feature_runs, kind, 10**k) for k in powers]
+        assert (np.diff(reached) < 0).all()
+    for d in (10**3, 10**4, 10**5):
+        assert features.thetas(feature_runs, "relu", d).min() > features.N / np.pi
     assert (
         features.thetas(feature_runs, "cosine", 10**6).max() < 1 < features.thetas(feature_runs, "cosine", 10**5).min()
     )
@@ -230,11 +249,12 @@ def test_relu_features_tend_to_their_limit():
 
 
 @pytest.mark.slow
-def test_fresh_directions_are_the_recorded_first_steps(mnist):
-    fresh = directions.run(grid.first_images(mnist, directions.IMAGES), 1, steps=3)
-    old = directions.recorded().runs[1]
+@pytest.mark.parametrize("alpha", directions.ALPHAS)
+def test_fresh_directions_are_the_recorded_first_steps(mnist, alpha):
+    fresh = directions.run(grid.first_images(mnist, directions.IMAGES), alpha, 1, steps=3)
     for name in ("loss", "stable_rank", "singular_values", "class_error"):
-        np.testing.assert_allclose(fresh[name], old[name][:4], rtol=1e-3, atol=2e-3)
+        old = directions.table(directions.recorded(), name, alpha)[1]
+        np.testing.assert_allclose(fresh[name], old[:4], rtol=1e-3, atol=2e-3)
 
 
 def test_what_is_said_of_the_directions():
@@ -242,8 +262,22 @@ def test_what_is_said_of_the_directions():
     errors, ranks = directions.table(found, "class_error"), directions.table(found, "stable_rank")
     after = np.array(found.runs[0]["step"]) >= 420
     assert (errors[:, after] == 0).all() and (np.diff(ranks[:, after], axis=1) > 0).all()
-    assert [directions.extremes(found, k) for k in (1, 2, 3)] == [{(6, 7)}, {(0, 4)}, {(0, 1)}]
-    assert (directions.arrivals(found, 4) - directions.arrivals(found, 1)).max() < directions.arrivals(found, 1).min()
+    for alpha in directions.ALPHAS:
+        first, fourth = (directions.arrivals(found, k, alpha) for k in (1, 4))
+        assert (fourth - first).max() < first.min()
+    assert (directions.arrivals(found, 3) == directions.arrivals(found, 4)).all()
+    assert [directions.extremes(found, k, "arrived") for k in (1, 2, 5)] == [{(0, 1)}, {(1, 4)}, {(3, 7)}]
+    assert [directions.extremes(found, k, "final") for k in (1, 2, 3)] == [{(6, 7)}, {(0, 4)}, {(0, 1)}]
+    arrived = directions.likeness(found, "arrived")[:8]
+    assert arrived.argmin() == 2 and np.delete(arrived, 2).min() > 0.85 > 0.5 > arrived[2]
+    # the larger step overshoots, the smaller one does not, and there is no plateau
+    assert {len(factors) for factors in directions.rises(found)} == {1, 2}
+    assert all(len(factors) == 0 for factors in directions.rises(found, directions.ALPHAS[1]))
+    assert directions.slowest(found).min() > 1
+    losses = directions.table(found, "loss")
+    for row, wrong in zip(losses, errors):
+        raised = np.flatnonzero(row[1:] > row[:-1])
+        assert max(wrong[k + 1][wrong[k] <= 0.25].max() for k in raised) > 0.6
 
 
 # Study 5

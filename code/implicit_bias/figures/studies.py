@@ -85,31 +85,31 @@ def _varied(setting: Setting, names: dict[str, str]) -> str:
 
 def features_figure(found: Recording) -> list[Figure]:
     """Draw the relative stable rank after one step against sigma, and how far the hypothesis is, by representation."""
-    curves: tuple[tuple[int, str, int, bool, str], ...] = (
-        (0, "raw", 784, False, "raw"),
-        (2, "centred", 784, False, "centred"),
-        (6, "relu", 10**5, False, "ReLU"),
-        (3, "cosine", 10**6, False, "cosines"),
-        (4, "raw", 784, True, "raw, both layers"),
+    curves = (
+        (0, "raw", 784, "fixed", "raw"),
+        (2, "centred", 784, "fixed", "centred"),
+        (6, "relu", 10**5, "fixed", "ReLU"),
+        (3, "cosine", 10**6, "fixed", "cosines"),
+        (4, "raw", 784, "trained", "raw, as in 3.3"),
     )
     with figure(2.9, HALF) as (left, axes):
-        for k, kind, D, trained, label in curves:
-            band(axes, features.SCALES, features.ratios(found, kind, D, trained, 1).T, k, label=label)
-        axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="relative stable rank, $t=1$")
-        ticks(axes, "x", (1e-3, 0.01, 0.1, 1))
+        for k, kind, d, second, label in curves:
+            band(axes, features.SCALES, features.ratios(found, kind, d, second).T, k, label=label)
+        axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="relative stable rank, $t=1$", xlim=(1e-6, 300))
+        ticks(axes, "x", (1e-5, 1e-3, 0.1))
         ticks(axes, "y", (0.02, 0.05, 0.1, 0.2, 0.5, 1))
         axes.legend(loc="lower right")
     with figure(2.9, HALF) as (right, axes):
         for k, kind, *_, label in curves[:4]:
-            dimensions = [D for shown, D in features.REPRESENTATIONS if shown == kind]
+            dimensions = [d for shown, d in features.REPRESENTATIONS if shown == kind]
             middle = band(
-                axes, dimensions, np.transpose([features.thetas(found, kind, D) for D in dimensions]), k, label=label
+                axes, dimensions, np.transpose([features.thetas(found, kind, d) for d in dimensions]), k, label=label
             )
             side = "left" if kind in ("raw", "centred") else "right"
             name(axes, label, (dimensions[-1], middle[-1]), COLORS[k], side)
         axes.axhline(1, color=PROVED)
         name(axes, "needed: below", (25, 1), PROVED, xytext=(0, -9))
-        axes.set(xscale="log", yscale="log", xlabel="dimension $D$", ylabel=r"$\theta=nM/R_{\min}^2$")
+        axes.set(xscale="log", yscale="log", xlabel="dimension $d$", ylabel=r"$\theta=nM/R_{\min}^2$")
         axes.set(xlim=(15, 5e7), ylim=(0.2, 2000))
         ticks(axes, "x", (100, 1e4, 1e6))
         ticks(axes, "y", (1, 10, 100, 1000))
@@ -167,9 +167,8 @@ def optimizers_figure(found: Recording) -> list[Figure]:
 
 
 def directions_figure(found: Recording) -> list[Figure]:
-    """Draw the largest singular values against the step, and the fraction of each class misclassified, as a map."""
+    """Draw the largest singular values, the loss of each seed, and one seed's errors by class, as a map."""
     steps, tenth = found.runs[0]["step"][1:], found.configuration["steps"] / 10
-    values, errors = (directions.table(found, quantity)[:, 1:] for quantity in ("singular_values", "class_error"))
 
     def finish(axes: Axes, height: float) -> None:
         axes.axvline(tenth, color=INK, linewidth=0.8)
@@ -177,44 +176,59 @@ def directions_figure(found: Recording) -> list[Figure]:
         axes.set(xscale="log", xlabel="step $t$")
         ticks(axes, "x", _STEPS_SHOWN)
 
-    with figure(2.9, HALF) as (left, axes):
+    with figure(2.9, HALF) as (first, axes):
+        values = directions.table(found, "singular_values")[:, 1:]
         for look, k in enumerate((1, 2, 4, 7)):
             band(axes, steps, values[:, :, k - 1], look, label=f"$s_{k}$", markevery=(3 * look, 12))
         axes.set(yscale="log", ylabel=r"singular values of $W^{(t)}$")
         ticks(axes, "y", (0.01, 0.1, 1, 10))
         axes.legend(loc="center left", borderaxespad=0.7)
         finish(axes, 6.0)
-    with figure(2.9, HALF) as (right, axes):
-        mesh = axes.pcolormesh(steps, range(CLASSES), np.median(errors, axis=0).T, cmap="Blues", shading="nearest")
+    with figure(2.9, HALF) as (second, axes):
+        for k, alpha in zip((1, 3), directions.ALPHAS):
+            for seed, losses in enumerate(directions.table(found, "loss", alpha)[:, 1:]):
+                style = curve(k) | {"linestyle": ("-", "--", ":")[seed], "marker": ""}
+                axes.plot(steps, losses, **style, label=rf"$\alpha={alpha:g}$" if seed == 0 else None)
+        axes.set(yscale="log", ylabel="training loss")
+        ticks(axes, "y", (1e-3, 0.01, 0.1, 1))
+        axes.legend(loc="lower left")
+        finish(axes, 3.0)
+    with figure(2.9, HALF) as (third, axes):
+        errors = directions.table(found, "class_error")[0, 1:]
+        mesh = axes.pcolormesh(steps, range(CLASSES), errors.T, cmap="Blues", shading="nearest")
         mesh.set(edgecolor="face", linewidth=0.4)  # or there are seams
-        bar = right.colorbar(mesh, ax=axes, location="top", label="fraction misclassified")
+        bar = third.colorbar(mesh, ax=axes, location="top", label="fraction misclassified")
         bar.set_ticks([0, 0.5, 1], labels=["0", "0.5", "1"])
         axes.set(ylabel="digit", yticks=range(CLASSES))
         axes.grid(False)
         finish(axes, 8.7)
-    return [left, right]
+    return [first, second, third]
 
 
 def vectors_figure(found: Recording) -> Figure:
-    """Draw the first eight right singular vectors of the first layer at the end, as images in two rows.
+    """Draw the first four right singular vectors of the first layer, on arrival and, below, at the end, as images.
 
-    Over each are the digits whose mean images are furthest to its negative and to its positive side.
+    Over each are the digits whose mean images are furthest to its negative and to its positive side. A vector at the
+    end has the sign with which its class means are like those on arrival.
     """
-    side, gap = 28, 9
-    images = np.array(found.runs[0]["directions"])[:8].reshape(-1, side, side)
-    means, limit = np.array(found.runs[0]["class_means"]), np.abs(images).max()
+    side, gap, row, shown = 28, 9, found.runs[0], 4
+    images = np.array([row[f"{when}_directions"][:shown] for when in ("arrived", "final")])
+    means = np.array([row[f"{when}_class_means"][:shown] for when in ("arrived", "final")])
+    signs = np.where((means[0] * means[1]).sum(axis=1) < 0, -1, 1)[:, None]
+    images[1], means[1] = signs * images[1], signs * means[1]
+    limit = np.abs(images).max()
     with figure(2.7) as (fig, axes):
-        for k, image in enumerate(images):
-            left, top = (k % 4) * (side + 2), k // 4 * (side + gap)
+        for k, (image, along) in enumerate(zip(images.reshape(-1, side, side), means.reshape(-1, CLASSES))):
+            left, top = (k % shown) * (side + 2), k // shown * (side + gap)
             box = (left, left + side, top + side, top)
             drawn = axes.imshow(image, cmap="RdBu", vmin=-limit, vmax=limit, extent=box)
-            text = f"$v_{k + 1}$: {means[k].argmin()}$\\,|\\,${means[k].argmax()}"
+            text = f"$v_{k % shown + 1}$: {along.argmin()}$\\,|\\,${along.argmax()}"
             name(axes, text, (left + side / 2, top), place="above", xytext=(0, 2))
         bar = fig.colorbar(
             drawn, ax=axes, location="bottom", shrink=0.6, aspect=25, ticks=(-0.1, 0, 0.1), label="entry of $v_k$"
         )
         bar.set_ticklabels(["−0.1", "0", "0.1"])
-        axes.set(xlim=(0, 4 * side + 6), ylim=(2 * side + gap, -gap + 1), aspect="equal")
+        axes.set(xlim=(0, shown * side + 6), ylim=(2 * side + gap, -gap + 1), aspect="equal")
         axes.set_axis_off()
     return fig
 

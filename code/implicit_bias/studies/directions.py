@@ -22,8 +22,12 @@ IMAGES = 1_000
 SEEDS = range(3)
 STEPS = 10 * EXPERIMENT.steps
 SIGMA = EXPERIMENT.sigmas[0]
+ALPHAS = (EXPERIMENT.alpha, EXPERIMENT.alpha / 10)
+"""The step size of 3.3, and one with which no recorded step raises the loss."""
 KEPT = 12
 """Singular values that are kept."""
+LEVEL = 0.3
+"""A direction has arrived when its singular value is at least this."""
 
 
 def description() -> dict[str, Any]:
@@ -31,41 +35,45 @@ def description() -> dict[str, Any]:
     return {
         "sigma": SIGMA,
         "seeds": list(SEEDS),
-        "alpha": EXPERIMENT.alpha,
+        "alphas": list(ALPHAS),
         "gamma": EXPERIMENT.gamma,
         "width": EXPERIMENT.width,
         "steps": STEPS,
         "singular_values": KEPT,
+        "level": LEVEL,
         "dtype": "float32",
     }
 
 
-def run(data: MNIST, seed: int, steps: int = STEPS) -> dict[str, Any]:
+def run(data: MNIST, alpha: float, seed: int, steps: int = STEPS) -> dict[str, Any]:
     """Train one network by `mnist.plain` and return its row.
 
     At the `kept_steps` of `STEPS`: ``loss``; ``class_error``, the fraction of each class's training images that is
-    misclassified; ``stable_rank``; the largest ``singular_values``. At the end: ``directions``, the right singular
-    vectors, and ``class_means``, for each of them the inner products with each class's mean image, less their mean.
+    misclassified; ``stable_rank``; the largest ``singular_values``. Of right singular vectors, the k-th at the first of
+    these steps at which the k-th singular value is at least `LEVEL`, ``arrived``, or each after the last, ``final``:
+    ``…_class_means``, the inner products of each with each class's mean image, less their mean, and, of the first seed
+    and step size, ``…_directions``, the vectors.
     """
     model = plain.network(plain.initial_weights(SIGMA, seed, EXPERIMENT.width), EXPERIMENT.gamma, torch.float32)
     images, labels, *_ = plain.images_and_labels(data, torch.float32)
     W, kept, series = model.get_parameter("0.weight").detach(), kept_steps(STEPS), list[tuple[Any, ...]]()
-    members = torch.nn.functional.one_hot(labels, CLASSES).float()
-    for step, (loss, logits) in zip(range(steps + 1), plain.descend(model, images, labels, EXPERIMENT.alpha)):
+    members, arrived = torch.nn.functional.one_hot(labels, CLASSES).float(), list[torch.Tensor]()
+    for step, (loss, logits) in zip(range(steps + 1), plain.descend(model, images, labels, alpha)):
         if step in kept:
-            s = torch.linalg.svdvals(W.double())
+            _, s, V = torch.linalg.svd(W.double(), full_matrices=False)
             wrong = (logits.argmax(1) != labels).float() @ members / members.sum(0)
             rank = s.square().sum() / s[0] ** 2
             series.append((loss, wrong.tolist(), float(rank), s[:KEPT].tolist()))
-    V = torch.linalg.svd(W.double(), full_matrices=False)[2][:KEPT]
-    means = V.float() @ (members / members.sum(0)).T.mm(images).T
-    last = {
-        "directions": np.round(V.numpy(), 3) if seed == 0 else [],
-        "class_means": means - means.mean(1, keepdim=True),
-    }
+            arrived += V[len(arrived) : int((s[:KEPT] >= LEVEL).sum())]
     names = ("loss", "class_error", "stable_rank", "singular_values")
-    row = {"seed": seed, "step": [step for step in kept if step <= steps]} | dict(zip(names, zip(*series))) | last
-    return {name: _short(value) if name not in ("seed", "step") else value for name, value in row.items()}
+    row: dict[str, Any] = {"step": [step for step in kept if step <= steps]} | dict(zip(names, zip(*series)))
+    for name, vectors in (("arrived", arrived), ("final", V[:KEPT])):
+        means = [members.T @ (images @ vector.float()) / members.sum(0) for vector in vectors]
+        row[f"{name}_class_means"] = [along - along.mean() for along in means]
+        row[f"{name}_directions"] = [np.round(one, 3) for one in vectors] if (alpha, seed) == (ALPHAS[0], 0) else []
+    return {"alpha": alpha, "seed": seed} | {
+        name: _short(value) if name != "step" else value for name, value in row.items()
+    }
 
 
 def _short(value: Any) -> Any:
@@ -80,7 +88,8 @@ def record(folder: Path, data: Callable[[], MNIST], *_: object) -> None:
         recorded(folder)
     except RecordingError:
         images, start = first_images(data(), IMAGES), time.perf_counter()
-        rows = [run(images, seed) for seed in tqdm(SEEDS, desc="directions", disable=None)]
+        cases = [(alpha, seed) for alpha in ALPHAS for seed in SEEDS]
+        rows = [run(images, *case) for case in tqdm(cases, desc="directions", disable=None)]
         found = Recording("directions", description(), rows, time.perf_counter() - start, images.provenance())
         save(found, folder / "directions.json")
 
@@ -91,26 +100,52 @@ def recorded(folder: Path = STUDIES) -> Recording:
     return load(folder / "directions.json", "directions", description(), data)
 
 
-def table(found: Recording, name: str) -> Array:
-    """Return what was recorded at each kept step, of shape (seeds, steps, ...)."""
-    return np.array([row[name] for row in found.runs])
+def table(found: Recording, name: str, alpha: float = ALPHAS[0]) -> Array:
+    """Return what was recorded with a step size: at each kept step, of shape (seeds, steps, ...), or by direction."""
+    return np.array([row[name] for row in found.runs if row["alpha"] == alpha])
 
 
-def arrivals(found: Recording, k: int, level: float = 0.3) -> Array:
-    """Return the first recorded step at which the k-th singular value, from 1, is at least ``level``, for each seed."""
+def arrivals(found: Recording, k: int, alpha: float = ALPHAS[0]) -> Array:
+    """Return the first recorded step at which the k-th singular value, from 1, is at least `LEVEL`, for each seed."""
     steps = np.array(found.runs[0]["step"])
-    return np.asarray(steps[np.argmax(table(found, "singular_values")[:, :, k - 1] >= level, axis=1)])
+    return np.asarray(steps[np.argmax(table(found, "singular_values", alpha)[:, :, k - 1] >= LEVEL, axis=1)])
 
 
-def extremes(found: Recording, k: int) -> set[tuple[int, int]]:
-    """Return the pairs of digits, smaller first, whose mean images differ most along the k-th direction, over seeds."""
-    means = table(found, "class_means")[:, k - 1]
+def slowest(found: Recording) -> Array:
+    """Return, for each seed, the least exponent ``q`` with which its loss falls, as ``t^-q``, between recorded steps.
+
+    It is that of the smaller step size, after the arrival of the second direction; 0 would be a plateau.
+    """
+    steps, losses = np.array(found.runs[0]["step"][1:]), table(found, "loss", ALPHAS[1])[:, 1:]
+    exponents = -np.diff(np.log(losses), axis=1) / np.diff(np.log(steps))
+    late = steps[:-1] >= arrivals(found, 2, ALPHAS[1])[:, None]
+    return np.asarray(np.where(late, exponents, np.inf).min(axis=1))
+
+
+def rises(found: Recording, alpha: float = ALPHAS[0]) -> list[Array]:
+    """Return, for each seed, the factors by which its loss grows from one recorded step to the next, where it does."""
+    return [factors[factors > 1] for factors in (row[1:] / row[:-1] for row in table(found, "loss", alpha))]
+
+
+def extremes(found: Recording, k: int, when: str) -> set[tuple[int, int]]:
+    """Return the pairs of digits, smaller first, whose mean images differ most along the k-th direction, over seeds.
+
+    It is the direction ``"arrived"`` or ``"final"``, with the step size of 3.3.
+    """
+    means = table(found, f"{when}_class_means")[:, k - 1]
     low, high = np.sort([means.argmin(axis=1), means.argmax(axis=1)], axis=0)
     return set(zip(low.tolist(), high.tolist()))
 
 
-def likeness(found: Recording, directions: int) -> float:
-    """Return the least cosine, up to sign, of the class means along one direction between two seeds."""
-    means = table(found, "class_means")[:, :directions]
+def likeness(found: Recording, when: str) -> Array:
+    """Return, for each direction, the least cosine, up to sign, of its class means in two seeds."""
+    means = table(found, f"{when}_class_means")
     unit = means / np.linalg.norm(means, axis=2, keepdims=True)
-    return float(np.abs(np.einsum("akc,bkc->kab", unit, unit)).min())
+    return np.asarray(np.abs(np.einsum("akc,bkc->kab", unit, unit)).min(axis=(1, 2)))
+
+
+def kept(found: Recording, directions: int) -> float:
+    """Return the largest cosine, up to sign, of the class means of one of the first directions on arrival and late."""
+    arrived, final = (table(found, f"{when}_class_means")[:, :directions] for when in ("arrived", "final"))
+    lengths = np.linalg.norm(arrived, axis=2) * np.linalg.norm(final, axis=2)
+    return float(np.abs((arrived * final).sum(axis=2) / lengths).max())

@@ -1,4 +1,4 @@
-r"""Study 3: what one step does to images, with a fixed second layer as in 3.2 and with one that is trained as in 3.3.
+r"""Study 3: what one step does to images, with the second layer of 3.2, with that of 3.3, and with one in between.
 
 The classes are even and odd digits. The images are taken raw, centred (their mean is subtracted), or through random
 features of growing dimension: of a ReLU, :math:`\max(0, \langle u, x\rangle)`, and cosines
@@ -27,7 +27,9 @@ from .inner_products import data_of, descend, square_root, theta
 N = 100
 SEEDS = range(3)
 STEPS = (0, 1, 2, 4, 8, 16, 32, 64, 128)
-SCALES = tuple(float(f"{2e-4 * 10 ** (k / 2):.2g}") for k in range(9))
+SCALES = tuple(float(f"{2e-4 * 10 ** (k / 2):.2g}") for k in range(-4, 9))
+SECOND = {"fixed": "±1/√m, fixed, as in 3.2", "small": "±σ, fixed", "trained": "Gaussian of size σ, trained, as in 3.3"}
+"""The kinds of second layer."""
 REPRESENTATIONS = (
     ("raw", PIXELS),
     ("centred", PIXELS),
@@ -35,7 +37,7 @@ REPRESENTATIONS = (
     *(("cosine", 10**k) for k in (3, 4, 5, 6)),
 )
 LENGTH = 0.5
-"""The ``ℓ`` of the cosines, below the distance of two images: the larger D is, the closer they are to orthogonal."""
+"""The ``ℓ`` of the cosines, below the distance of two images: the larger d is, the closer they are to orthogonal."""
 
 
 def description() -> dict[str, Any]:
@@ -50,19 +52,20 @@ def description() -> dict[str, Any]:
         "alpha": EXPERIMENT.alpha,
         "gamma": EXPERIMENT.gamma,
         "width": EXPERIMENT.width,
+        "second_layers": SECOND,
         "classes": "even, odd",
     }
 
 
-def gram(images: Array, kind: str, D: int, rng: np.random.Generator) -> Array:
+def gram(images: Array, kind: str, d: int, rng: np.random.Generator) -> Array:
     """Return the inner products of the features of some images, pixels in [0, 1], one a row."""
     if kind in ("raw", "centred"):
         X = images - images.mean(axis=0) if kind == "centred" else images
         K = X @ X.T
     else:
         K = np.zeros((len(images), len(images)))
-        for start in range(0, D, 1000):  # a thousand features at a time
-            U = rng.standard_normal((PIXELS, min(1000, D - start)))
+        for start in range(0, d, 1000):  # a thousand features at a time
+            U = rng.standard_normal((PIXELS, min(1000, d - start)))
             if kind == "relu":
                 features = np.maximum(images @ U, 0)
             else:
@@ -71,14 +74,14 @@ def gram(images: Array, kind: str, D: int, rng: np.random.Generator) -> Array:
     return np.asarray(K * (100 * len(K) / np.trace(K)))
 
 
-def weights(K: Array, D: int, m: int, rng: np.random.Generator) -> tuple[Array, Array]:
+def weights(K: Array, d: int, m: int, rng: np.random.Generator) -> tuple[Array, Array]:
     """Return ``X W⁽⁰⁾ᵀ`` and ``W⁽⁰⁾ W⁽⁰⁾ᵀ`` of standard Gaussian weights, exactly in distribution, from ``K = X Xᵀ``.
 
-    In the span of the n samples the rows have coordinates ``Z``; outside it, in D - n dimensions, only lengths and
+    In the span of the n samples the rows have coordinates ``Z``; outside it, in d - n dimensions, only lengths and
     inner products count.
     """
     Z = rng.standard_normal((len(K), m))
-    return square_root(K) @ Z, Z.T @ Z + gaussian_grams(m, D - len(K), 1, rng)[0]
+    return square_root(K) @ Z, Z.T @ Z + gaussian_grams(m, d - len(K), 1, rng)[0]
 
 
 def sample(data: MNIST, seed: int) -> tuple[Array, Array]:
@@ -87,19 +90,20 @@ def sample(data: MNIST, seed: int) -> tuple[Array, Array]:
     return data.train_images[chosen] / 255, np.where(data.train_labels[chosen] % 2, -1.0, 1.0)
 
 
-def run(data: MNIST, kind: str, D: int, seed: int) -> list[dict[str, Any]]:
-    """Train on one representation with one seed, at every scale, with both kinds of second layer; return the rows."""
+def run(data: MNIST, kind: str, d: int, seed: int) -> list[dict[str, Any]]:
+    """Train on one representation with one seed, at every scale and with each `SECOND` layer; return the rows."""
     rng, (images, y), m = np.random.default_rng(1000 + seed), sample(data, seed), EXPERIMENT.width
-    K = gram(images, kind, D, rng)
-    H, G = weights(K, D, m, rng)
-    signs, second = output_weights(np.resize([1.0, -1.0], m)), rng.standard_normal(m)
-    once = {"kind": kind, "D": D, "seed": seed} | data_of(K)
+    K = gram(images, kind, d, rng)
+    H, G = weights(K, d, m, rng)
+    signs, normal = np.resize([1.0, -1.0], m), rng.standard_normal(m)
+    once = {"kind": kind, "d": d, "seed": seed} | data_of(K)
     rows = []
     for sigma in SCALES:
-        for trained in (False, True):
-            a, how = sigma * second if trained else signs, (EXPERIMENT.gamma, EXPERIMENT.alpha, STEPS)
-            series = descend((K, sigma * H, sigma**2 * G), y, a, *how, train_second=trained)
-            rows.append(once | {"sigma": sigma, "trained": trained} | series)
+        layers = {"fixed": output_weights(signs), "small": sigma * signs, "trained": sigma * normal}
+        for second, a in layers.items():
+            how = (EXPERIMENT.gamma, EXPERIMENT.alpha, STEPS)
+            series = descend((K, sigma * H, sigma**2 * G), y, a, *how, train_second=second == "trained")
+            rows.append(once | {"sigma": sigma, "second": second} | series)
     return rows
 
 
@@ -120,32 +124,40 @@ def recorded(folder: Path = STUDIES) -> Recording:
     return load(folder / "features.json", "features", description(), {"source": "mnist", "checksum": MD5})
 
 
-def rows(found: Recording, kind: str, D: int, trained: bool = False) -> list[dict[str, Any]]:
+def rows(found: Recording, kind: str, d: int, second: str = "fixed") -> list[dict[str, Any]]:
     """Return the rows of one representation, scale by scale and for each the seeds in order."""
-    chosen = [row for row in found.runs if (row["kind"], row["D"], row["trained"]) == (kind, D, trained)]
+    chosen = [row for row in found.runs if (row["kind"], row["d"], row["second"]) == (kind, d, second)]
     return sorted(chosen, key=lambda row: (row["sigma"], row["seed"]))
 
 
-def ratios(found: Recording, kind: str, D: int, trained: bool, step: int) -> Array:
-    """Return the relative stable rank at one of the `STEPS`, of shape (scales, seeds)."""
-    place = STEPS.index(step)
-    values = [row["rank"][place] / row["rank"][0] for row in rows(found, kind, D, trained)]
+def ratios(found: Recording, kind: str, d: int, second: str = "fixed") -> Array:
+    """Return the relative stable rank after one step, of shape (scales, seeds)."""
+    values = [row["rank"][1] / row["rank"][0] for row in rows(found, kind, d, second)]
     return np.reshape(values, (len(SCALES), len(SEEDS)))
 
 
-def thetas(found: Recording, kind: str, D: int) -> Array:
+def largest_collapsed(found: Recording, kind: str, d: int) -> float:
+    """Return the largest of the `SCALES` up to which one step leaves every seed a stable rank of at most 10.
+
+    This is the conclusion of `thm-one-step`; the second layer is its own.
+    """
+    ranks = np.reshape([row["rank"][1] for row in rows(found, kind, d)], (len(SCALES), len(SEEDS)))
+    return SCALES[int((ranks.max(axis=1) > 10).argmax()) - 1]
+
+
+def thetas(found: Recording, kind: str, d: int) -> Array:
     """Return ``n M/R_min²`` for each seed."""
-    return np.array([theta(row) for row in rows(found, kind, D)[: len(SEEDS)]])
+    return np.array([theta(row) for row in rows(found, kind, d)[: len(SEEDS)]])
 
 
-def largest_change(found: Recording, kind: str | None = None, D: int | None = None) -> float:
+def largest_change(found: Recording, kind: str | None = None, d: int | None = None) -> float:
     """Return the largest stable rank of a change with a fixed second layer, by default on every representation."""
     chosen = [
-        row for row in found.runs if not row["trained"] and (kind is None or (row["kind"], row["D"]) == (kind, D))
+        row for row in found.runs if row["second"] == "fixed" and (kind is None or (row["kind"], row["d"]) == (kind, d))
     ]
     return float(max(max(row["rank_of_change"][1:]) for row in chosen))
 
 
-def bounds_of_change(found: Recording, kind: str, D: int) -> Array:
+def bounds_of_change(found: Recording, kind: str, d: int) -> Array:
     """Return the bound of `thm-trajectory` on the stable rank of the change, for each seed; all need θ < 1."""
-    return np.array([trajectory_rank_bound(value, EXPERIMENT.gamma) for value in thetas(found, kind, D)])
+    return np.array([trajectory_rank_bound(value, EXPERIMENT.gamma) for value in thetas(found, kind, d)])

@@ -50,8 +50,8 @@ def descend(
     """Run gradient descent on the logistic loss from ``K, H, G`` and return what is measured after each of the steps.
 
     The stable ranks ``rank`` of ``W⁽ᵗ⁾`` and ``rank_of_change`` of ``W⁽ᵗ⁾ - W⁽⁰⁾``; ``start``, the quotient
-    ``‖W⁽⁰⁾‖_F/‖W⁽ᵗ⁾ - W⁽⁰⁾‖₂`` (the last two are None at 0); ``error``, the fraction of wrong signs. The second layer
-    starts at ``a`` and, with ``train_second``, moves too.
+    ``‖W⁽⁰⁾‖_F/‖W⁽ᵗ⁾ - W⁽⁰⁾‖₂`` (the last two are None at 0); ``error``, the fraction of wrong signs; ``margin``, the
+    smallest ``yᵢ f(xᵢ)``. The second layer starts at ``a`` and, with ``train_second``, moves too.
     """
     K, H, G = grams
     n, root, C, rows = len(K), square_root(K), np.zeros_like(H), []
@@ -64,10 +64,10 @@ def descend(
             cross = H.T @ C
             squares = np.linalg.eigvalsh(G + cross + cross.T + C.T @ K @ C)
             moved = (change @ change / change[0] ** 2, np.sqrt(np.trace(G)) / change[0]) if t else (None, None)
-            rows.append((squares.sum() / squares[-1], *moved, (z <= 0).mean()))
+            rows.append((squares.sum() / squares[-1], *moved, (z <= 0).mean(), z.min()))
         rate = alpha / n * expit(-z) * y
         C += rate[:, None] * slopes * a
         if train_second:
             a = a + rate @ (pre * slopes)
-    names = ("rank", "rank_of_change", "start", "error")
+    names = ("rank", "rank_of_change", "start", "error", "margin")
     return {name: list(map(rounded, column)) for name, column in zip(names, zip(*rows))}

@@ -1,6 +1,6 @@
 r"""Study 1: Figure 1 of the source paper (arXiv 2210.07082), made again, with what the theorems say of each run.
 
-The samples are :math:`\pm\mu` plus standard Gaussian noise in :math:`\mathbb{R}^d`, and only inner products count: of
+The samples are :math:`\pm\nu` plus standard Gaussian noise in :math:`\mathbb{R}^d`, and only inner products count: of
 samples, of rows of :math:`W^{(0)}`, and between both. They are drawn directly, exactly in distribution, so that
 :math:`d` may be ten million; see `inner_products`.
 """
@@ -61,7 +61,7 @@ def draw(setting: Setting, seed: int) -> tuple[Array, Array, Array, Array]:
     """Return the Gram matrices ``X Xᵀ``, ``X W⁽⁰⁾ᵀ`` and ``W⁽⁰⁾ W⁽⁰⁾ᵀ``, and the labels, half of either cluster."""
     rng, m, sigma = np.random.default_rng(seed), setting.m, setting.sigma
     cluster = np.repeat([1.0, -1.0], N // 2)
-    along = rng.standard_normal(N + m)  # the coordinates along μ; the others are in d - 1 dimensions
+    along = rng.standard_normal(N + m)  # the coordinates along ν; the others are in d - 1 dimensions
     along[:N] += cluster * setting.d**0.26
     gram = np.outer(along, along) + gaussian_grams(N + m, setting.d - 1, 1, rng)[0]
     y = np.where(rng.random(N) < setting.flipped, -cluster, cluster)
@@ -85,9 +85,9 @@ def excess(row: dict[str, Any]) -> float:
 def bound(row: dict[str, Any]) -> Array:
     r"""Return a bound on the stable rank of ``W⁽ᵗ⁾``, at each step of `STEPS`; nan where there is none.
 
-    With :math:`D = W^{(t)} - W^{(0)}`, of stable rank at most :math:`\Gamma` (`thm-trajectory`, if θ < 1), the triangle
-    inequality gives :math:`\|W\|_F \le \sqrt\Gamma \|D\|_2 + \|W^{(0)}\|_F` and :math:`\|W\|_2 \ge \|D\|_2 -
-    \|W^{(0)}\|_2`. The norm of :math:`D` is the measured one.
+    With :math:`\Delta = W^{(t)} - W^{(0)}`, of stable rank at most :math:`\Gamma` (`thm-trajectory`, if θ < 1), the
+    triangle inequality gives :math:`\|W\|_F \le \sqrt\Gamma \|\Delta\|_2 + \|W^{(0)}\|_F` and
+    :math:`\|W\|_2 \ge \|\Delta\|_2 - \|W^{(0)}\|_2`. The norm of :math:`\Delta` is the measured one.
     """
     if theta(row) >= 1:
         return np.full(len(STEPS), np.nan)
@@ -126,6 +126,27 @@ def rows(found: Recording, setting: Setting) -> list[dict[str, Any]]:
 def ratios(found: Recording, setting: Setting, place: int) -> Array:
     """Return the relative stable rank of each seed at a place of `STEPS`."""
     return np.array([row["rank"][place] / row["rank"][0] for row in rows(found, setting)])
+
+
+def collapsed(found: Recording) -> list[dict[str, Any]]:
+    """Return the rows in which one step leaves what `thm-one-step` concludes, a stable rank of at most 10."""
+    return [row for row in found.runs if row["rank"][1] <= 10]
+
+
+def ordered_until(found: Recording) -> int:
+    """Return the last of the `STEPS` up to which a larger ``d`` goes with a smaller ratio, for every seed."""
+    curves = np.array([[ratios(found, setting, place) for setting in BY_DIMENSION] for place in range(1, len(STEPS))])
+    return STEPS[int((np.diff(curves, axis=1) < 0).all(axis=(1, 2)).argmin())]
+
+
+def margins(found: Recording, setting: Setting) -> Array:
+    """Return the smallest ``yᵢ f(xᵢ)`` of each seed after one step."""
+    return np.array([row["margin"][1] for row in rows(found, setting)])
+
+
+def later_fall(found: Recording, setting: Setting) -> Array:
+    """Return by which factor the stable rank of each seed falls after the first step."""
+    return np.array([row["rank"][1] / row["rank"][-1] for row in rows(found, setting)])
 
 
 def slack(found: Recording) -> Array:
