@@ -94,7 +94,7 @@ def test_mild_kinks_leave_the_loss_decreasing(part, seed):
 def test_the_loss_rises_again_and_again_where_neurons_rest_on_a_kink():
     run = open_questions.resting()
     late = np.flatnonzero(np.diff(run.L) > 0)
-    assert late.size > 500 and late[-1] > run.steps - 10
+    assert late.size > 500 and late[-1] > run.steps - 10 and np.diff(run.L)[-500:].max() < 1e-5
     assert (run.W[:9] == run.W[0]).all()
     X = np.array([[1.0, 0.0], [open_questions.RHO, (1 - open_questions.RHO**2) ** 0.5]])
     assert abs(run.W[0] @ X[1]) < 1e-3 * (run.W[0] @ X[0])
@@ -111,8 +111,9 @@ def test_bad_values_of_the_last_iterate_are_named():
 
 
 def test_patterns_are_those_of_the_limit_recursion():
-    at = open_questions.start(0.5)
+    at = open_questions.start(1)
     found = open_questions.patterns(at, 0.5, 40)
+    assert (open_questions.limit(0.5)[1, :40] == found).all()  # each neuron evolves on its own
     states = small_scale_limit(at.U, at.A, at.inputs[:, :-1], at.labels, 1.0, 0.5, 39)
     expected = [np.where(at.inputs @ state.U.T > 0, 1.0, 0.5) for state in states]
     assert (found == expected).all() and max(np.abs(state.c).max() for state in states) < 1e-12
@@ -121,17 +122,19 @@ def test_patterns_are_those_of_the_limit_recursion():
 @pytest.mark.parametrize("gamma", [1.0, 0.5])
 def test_small_weights_escape_at_the_rate_where_patterns_settle(gamma):
     steps, rate = open_questions.escapes(gamma), open_questions.rate(gamma)
+    assert steps.shape == (open_questions.DRAWS, len(open_questions.SIGMAS))
     assert open_questions.slowness(gamma) == pytest.approx(1, abs=0.005)
-    excess = steps * rate + np.log(open_questions.SIGMAS)
-    assert np.ptp(excess[-2:]) < rate  # a whole step is all that the last tenth of the digits of σ changes
-    assert open_questions.settled(gamma) < 100 if gamma < 1 else np.ptp(excess) < 2 * rate
+    excess = steps * rate[:, None] + np.log(open_questions.SIGMAS)
+    assert (np.ptp(excess[:, -2:], axis=1) < rate).all()  # a whole step is all that the last digits of σ change
+    assert (open_questions.settled(gamma) < 100).all()
 
 
+@pytest.mark.parametrize("draw", [0, 3])
 @pytest.mark.parametrize("gamma", [1.0, 0.5])
-def test_before_the_escape_one_direction_is_left(gamma):
-    at, sigma = open_questions.start(gamma), 1e-100
+def test_before_the_escape_one_direction_is_left(gamma, draw):
+    at, sigma = open_questions.start(draw), 1e-100
     t, W = open_questions.escape(at, gamma, sigma, 1e-10)  # there σλ^t is about 1e-5
-    last = open_questions.limit(gamma)[-1]
+    last = open_questions.limit(gamma)[draw, -1]
     factors = open_questions.growth(at, last)
     top = np.flatnonzero(factors > factors.max() - 1e-12)
     delta = 1 / 3 - np.eye(3)[at.labels]
@@ -142,10 +145,9 @@ def test_before_the_escape_one_direction_is_left(gamma):
 
 
 def test_neurons_that_rest_on_a_kink_are_slower():
-    found = open_questions.limit(0.05)
-    assert (found[-50:] != found[-1]).any() and open_questions.slowness(0.05) > 1.05
+    assert (open_questions.settled(0.05) == 1999).all() and open_questions.slowness(0.05).min() > 1.05
 
 
 def test_settled_is_the_last_change():
-    found, k = open_questions.limit(0.5), open_questions.settled(0.5)
-    assert (found[k:] == found[k]).all() and (found[k - 1] != found[k]).any()
+    for found, k in zip(open_questions.limit(0.5), open_questions.settled(0.5)):
+        assert (found[k:] == found[k]).all() and (found[k - 1] != found[k]).any()

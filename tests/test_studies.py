@@ -8,6 +8,7 @@ from implicit_bias.figures.runs import at
 from implicit_bias.mnist.configuration import GRIDS, TRANSITION, Member
 from implicit_bias.mnist.experiment import recorded
 from implicit_bias.mnist.recording import Recording
+from implicit_bias.mnist.tables import final
 from implicit_bias.mnist.trainer import train
 from implicit_bias.rank import expected_stable_rank, gaussian_spread, learned_plus_noise, stable_rank
 from implicit_bias.studies import directions, features, grid, mixture, optimizers, other_data
@@ -109,11 +110,18 @@ def test_what_is_said_of_every_grid(grids):
     for name in ("grid-half-alpha", "grid-width-300"):
         assert at_end[name].max() < at_end["grid"].min() and TRANSITION[name, 420] < TRANSITION["grid", 420]
     assert at_end["grid-width-50"][1:].min() < at_end["grid"].min() < at_end["grid"].max() < at_end["grid-width-50"][0]
+    assert at_end["grid-all-images"].max() < at_end["grid"].min()
+    assert TRANSITION["grid-all-images", 420] == TRANSITION["grid", 420]
     assert at_end["grid-half-alpha"][0] == pytest.approx(grid.transition(fine, 210)[0], rel=0.05)
     assert (grid.best(fine, "test_error") > at_end["grid"][1:]).all() and grid.best(fine, "test_error").max() < 0.15
     errors = [grid.final(fine, name) for name in ("train_error", "test_error")]
     assert all((rows[-1] > rows[12]).all() for rows in errors)
-    assert (grid.late_misses(fine) > 0).all()
+    assert np.abs(grid.late_misses(fine)).max() < 0.025
+    assert (np.argmin(np.diff(np.log(errors[0]), axis=0), axis=0) >= 9).all()  # steepest beyond the transition
+    sweep = recorded().sweep  # where the errors on all images differ
+    assert final(sweep, 2.0, "train_error").min() > 2 * errors[0][-1].max()
+    assert (errors[1][12] > errors[1][8]).all()
+    assert np.median(final(sweep, 0.2, "test_error")) < np.median(final(sweep, 0.02, "test_error"))
     assert np.argmin(grid.quotients(fine)) == 10 and grid.quotients(fine, refined=True).min() > 0.97
 
 
@@ -124,6 +132,11 @@ def test_refined_norm_is_that_of_rank_one_plus_noise():
     found = [stable_rank(L + sigma * rng.standard_normal((m, d))) for sigma in sigmas]
     expected = learned_plus_noise(9.0, 3.0, sigmas, m, d, refined=True) * expected_stable_rank(m, d)
     np.testing.assert_allclose(found, expected, rtol=0.06)
+    for sigma in sigmas[:6]:  # of the others one hides more, two all
+        norm = np.linalg.norm(L + sigma * rng.standard_normal((m, d)), 2)
+        assert grid.without_noise(norm, sigma, m, d) == pytest.approx(3, rel=0.04)
+    assert norm > 1.05 * 3
+    assert grid.without_noise(0.0, 0.3, m, d) == pytest.approx(0.3 * (m * d) ** 0.25)
     assert np.abs(learned_plus_noise(9.0, 3.0, sigmas, m, d) * expected_stable_rank(m, d) / found - 1).max() > 0.3
 
 
@@ -318,6 +331,14 @@ def test_what_is_said_of_the_optimizers(optimized):
     assert (optimizers.ratios(optimized, batches, late) > optimizers.ratios(optimized, batches, equal))[:3].all()
     # errors and norms
     assert of(momentum, equal, "test_error")[4].max() < of(gd, equal, "test_error")[4].min()
+    for name, row in ((batches, 4), (smaller, 2)):  # these gain less, and keep the rank
+        assert of(name, equal, "test_error")[row].max() < of(gd, equal, "test_error")[4].min()
+        assert of(name, equal, "test_error")[row].min() > of(momentum, equal, "test_error")[4].max()
+    assert optimizers.overshoot(optimized) == pytest.approx(0.848, abs=0.001)
+    assert (
+        optimizers.growth(optimized)
+        > 1.5 * (of(momentum, "early", "spectral_norm") / of(momentum, "start", "spectral_norm"))[3:]
+    ).all()
     assert not (of(momentum, equal, "test_error") < of(gd, equal, "test_error"))[3].all()
     assert (of(momentum, equal, "spectral_norm")[0] > 1.5 * of(gd, equal, "spectral_norm")[0].max()).all()
     assert (
@@ -339,9 +360,35 @@ def test_fresh_runs_on_other_data_give_the_recorded_first_steps():
 
 
 def test_what_is_said_of_the_other_data():
+    misses, refined = [], []
     for found in other_data.recorded():
-        errors = np.median(grid.values(found, "train_error")[:, :, -1], axis=1)
-        assert errors[-1] < errors[0]
-        quotients = grid.relative_ranks(found) / grid.prediction(found, found.configuration["sigmas"])[:, None]
+        errors, sigmas = grid.final(found, "train_error"), found.configuration["sigmas"]
+        assert np.median(errors[-1]) < np.median(errors[0])
+        quotients = grid.relative_ranks(found) / grid.prediction(found, sigmas)[:, None]
         assert quotients[:9].min() > 0.8 and quotients[:9].max() < 1.2
-        assert np.argmin(quotients.min(axis=1)) in (12, 13) and found.configuration["sigmas"][8] == 0.02
+        assert np.argmin(quotients.min(axis=1)) in (12, 13) and sigmas[8] == 0.02
+        misses.append(grid.predicted_transition(found) / grid.transition(found)[0] - 1)
+        refined.append(grid.predicted_transition(found, refined=True) / grid.transition(found)[0] - 1)
+    assert np.median(errors[0]) * 178 == pytest.approx(1, rel=0.01) and np.median(errors[-1]) == 0  # of the wines
+    assert 1 / (1 + misses[1]) == pytest.approx(1.35, abs=0.05) and 1 / (1 + misses[2]) == pytest.approx(1.35, abs=0.05)
+    assert np.sign(np.abs(refined) - np.abs(misses)).tolist() == [1, -1, -1]
+    rises = [other_data.rise(found) for found in other_data.recorded()]
+    assert max(map(abs, rises[1:])) < 0.1 < rises[0]
+    fine, sweep = grid.recorded("grid"), recorded().sweep  # on MNIST the errors at the largest scale are larger
+    assert np.median(grid.final(fine, "train_error")[-1]) > np.median(grid.final(fine, "train_error")[0])
+    assert final(sweep, 2.0, "train_error").min() > final(sweep, 0.0002, "train_error").max()
+
+
+# The table of what failed
+
+
+def test_the_table_of_what_failed(mixtures, feature_runs):
+    """Where it is more definite than the sections: until when dimensions are in order; what the fixed layer does."""
+    ordered = [
+        (np.diff([mixture.ratios(mixtures, setting, k) for setting in mixture.BY_DIMENSION], axis=0) < 0).all()
+        for k in range(1, len(mixture.STEPS))
+    ]
+    assert ordered.index(False) == mixture.STEPS[1:].index(8) + 1
+    first = dict(zip(features.SCALES, features.ratios(feature_runs, "raw", 784, False, 1)))
+    assert all(row.max() < 0.25 for sigma, row in first.items() if sigma <= 0.002)
+    assert all(row.min() > 0.99 for sigma, row in first.items() if sigma >= 0.02)

@@ -30,7 +30,7 @@ ITALIC = dict(zip(map(ord, LATIN + GREEK), [*range(0x1D434, 0x1D468), *range(0x1
 ITALIC[ord("h")] = 0x210E
 """What browsers draw for a variable of one letter."""
 
-SKIP = '<a class="skip" href="#quarto-document-content">Skip to the text</a>'
+SKIP = '<nav aria-label="Skip"><a class="skip" href="#quarto-document-content">Skip to the text</a></nav>'
 
 
 def _folded(place: re.Match[str]) -> str:
@@ -48,6 +48,7 @@ MENDED: dict[str, str | Callable[[re.Match[str]], str]] = {
     '<nav id="TOC"': r'\g<0> aria-label="On this page"',
     '<nav class="page-navigation"': r'\g<0> aria-label="Chapters"',
     '(<a class="sidebar-item-[^>]*) role="navigation"': r'\1 role="button"',
+    '(<div class="callout-header [^>]*data-bs-toggle="collapse")': r'\1 role="button" tabindex="0"',
     '(?s)<h1 class="title">(.*?)</h1>(?=.*<h1)': r'<p class="title h1">\1</p>',
     '(?s)<nav id="TOC".*?(?P<contents><ul>.*?)</nav>.*id="title-block-header".*?</header>': _folded,
 }

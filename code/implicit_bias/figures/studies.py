@@ -145,7 +145,8 @@ def optimizers_figure(found: Recording) -> list[Figure]:
         optimizers.SMALLER: {"k": 2, "label": "momentum, smaller steps"},
         optimizers.MOMENTUM: {"k": 3, "label": "momentum"},
     }
-    figures = []
+    figures: list[Figure] = []
+    hollow: dict[str, Any] = {"linestyle": "none", "marker": "o", "markerfacecolor": "none", "clip_on": False}
     for point, shown in ((optimizers.EQUAL, curves), (optimizers.LATE, (optimizers.BATCHES, optimizers.MOMENTUM))):
         with figure(3.1, HALF) as (fig, axes):
             for optimizer in shown:
@@ -154,8 +155,9 @@ def optimizers_figure(found: Recording) -> list[Figure]:
                 rows[:, np.isin(EXPERIMENT.sigmas, sigmas)] = optimizers.ratios(found, optimizer, point).T
                 band(axes, EXPERIMENT.sigmas, rows, **curves[optimizer])
                 predicted = optimizers.prediction(found, optimizer, point)
-                circles = axes.plot(sigmas, predicted, "o", color=INK, markerfacecolor="none", markersize=9)
-            circles[0].set_label("predicted")
+                look = curves[optimizer]["k"]
+                axes.plot(sigmas, predicted, color=COLORS[look], markersize=7 + 2 * look, **hollow)
+            axes.plot([], [], color=INK, markersize=8, label="predicted", **hollow)
             axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="relative stable rank", ylim=(0.003, 1.5))
             ticks(axes, "x", (1e-3, 0.01, 0.1, 1))
             ticks(axes, "y", (0.01, 0.1, 1))
@@ -251,15 +253,15 @@ def open_figure() -> list[Figure]:
     with figure(2.9, HALF) as (right, axes):
         sigmas = np.array(open_questions.SIGMAS)
         for k, gamma in enumerate(open_questions.SLOPES):
-            excess = open_questions.escapes(gamma) * open_questions.rate(gamma) - np.log(1 / sigmas)
-            axes.plot(sigmas, excess, **curve(k))
+            excess = open_questions.escapes(gamma) * open_questions.rate(gamma)[:, None] - np.log(1 / sigmas)
+            middle = band(axes, sigmas, excess, k)
             name(
                 axes,
                 rf"$\gamma={gamma:g}$",
-                (sigmas[4], excess[4]),
+                (sigmas[4], middle[4]),
                 COLORS[k],
-                "above",
-                xytext=((0, 6), (24, 6), (-14, 6))[k],
+                "above" if k else "below",
+                xytext=((0, -8), (0, 6), (-20, 8))[k],
             )
         axes.set(xscale="log", xlabel=r"$\sigma$", xlim=(1e-1, 1e-42), ylim=(-4, 10))
         axes.set_ylabel(r"steps $\times\;\log\lambda\;-\;\log(1/\sigma)$")

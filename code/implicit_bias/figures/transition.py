@@ -26,15 +26,17 @@ def transition_figure(grids: Mapping[str, Recording], sweep: Recording) -> list[
         bar = first.colorbar(mesh, ax=axes, location="top", label="relative stable rank")
         bar.set_ticks([0, 0.5, 1], labels=["0", "0.5", "1"])
         measured = [studied.transition(fine, step)[0] for step in steps]
-        axes.plot(measured, steps, color="white", linewidth=2.5)
-        axes.text(1.3 * measured[-14], steps[-14], "measured", color="white", va="center")
+        axes.plot(measured, steps, color=OTHER, linewidth=2.5)
+        name(axes, "measured", (measured[-14], steps[-14]), OTHER)
         expected = [studied.predicted_transition(fine, step) for step in steps]
         axes.plot(expected, steps, color=INK)
         refined = [studied.predicted_transition(fine, step, True, sigmas.index(0.02)) for step in steps]
         axes.plot(np.where(np.isnan(measured), np.nan, refined), steps, color=INK, linestyle=":")
         name(axes, "predicted", (expected[11], steps[11]), place="above", xytext=(-8, 6))
         before = {step: sigma for (grid, step), sigma in TRANSITION.items() if grid == "grid"}
-        axes.plot(list(before.values()), list(before), "o", color=INK, markerfacecolor="none", markersize=8)
+        axes.plot(
+            list(before.values()), list(before), "o", color=INK, markerfacecolor="none", markersize=8, clip_on=False
+        )
         name(axes, "stated before", (before[210], 210), place="left", xytext=(-9, 0))
         axes.set(yscale="log", ylabel="step $t$")
         axes.grid(False)

@@ -128,7 +128,7 @@ def runs_table(sweep: Recording) -> str:
             row("test error, %", lambda sigma: 100 * final(sweep, sigma, "test_error"), ".2f"),
             row("loss", lambda sigma: final(sweep, sigma, "loss"), ".2f"),
             row("stable rank", lambda sigma: final(sweep, sigma, "stable_rank"), ".1f"),
-            row("relative stable rank", lambda sigma: relative_rank(sweep, sigma, last), ".3f"),
+            row("over its start", lambda sigma: relative_rank(sweep, sigma, last), ".3f"),
             row("its prediction", lambda sigma: prediction(sweep, [sigma]), ".3f"),
             row("learned part", lambda sigma: learned_part(sweep, sigma, last), ".1f"),
             row("floor", lambda sigma: floor(sweep, sigma, last).round(4), ".2g"),

@@ -109,15 +109,27 @@ def column(grid: Recording, step: int | None) -> int:
     return -1 if step is None else kept_steps(grid.configuration["steps"]).index(step)
 
 
+def without_noise(largest: float, sigma: float, m: int, d: int) -> float:
+    """Return the ``‖L‖₂`` that @eq-study-refined takes to the norm ``largest``, or the largest that has no effect."""
+    edge = 2 * sigma**2 * np.sqrt(m * d)
+    rest = max(largest**2 - sigma**2 * (m + d), edge)
+    return float(np.sqrt((rest + np.sqrt((rest - edge) * (rest + edge))) / 2))
+
+
 def prediction(
     grid: Recording, sigmas: ArrayLike, step: int | None = None, refined: bool = False, learned_at: int = 0
 ) -> Array:
-    """Return `rank.learned_plus_noise` at a kept step, with what was learned at one scale of the grid, the smallest."""
+    """Return `rank.learned_plus_noise` at a kept step, with what was learned at one scale of the grid, the smallest.
+
+    If ``refined``, the noise of that scale is taken out of the learned part's spectral norm, too.
+    """
     norms, largest = (values(grid, name)[learned_at] for name in ("norm", "spectral_norm"))
     k, how = column(grid, step), grid.configuration
-    learned = np.median(norms[:, k] ** 2 - norms[:, 0] ** 2)
-    d = how.get("inputs", PIXELS)
-    return learned_plus_noise(float(learned), float(np.median(largest[:, k])), sigmas, how["width"], d, refined)
+    learned, top = np.median(norms[:, k] ** 2 - norms[:, 0] ** 2), float(np.median(largest[:, k]))
+    m, d = how["width"], how.get("inputs", PIXELS)
+    if refined:
+        top = without_noise(top, how["sigmas"][learned_at], m, d)
+    return learned_plus_noise(float(learned), top, sigmas, m, d, refined)
 
 
 def crossing(sigmas: ArrayLike, ratios: ArrayLike) -> float:

@@ -1,6 +1,6 @@
 """Study 7: three questions on gradient descent that were open, and small examples of what became of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -12,7 +12,7 @@ from ..activation import leaky_relu, leaky_relu_derivative
 from ..checks import Array
 
 RHO, GAMMA = 0.9, 0.05
-SLOPES = (1.0, 0.5, 0.05)
+SLOPES, DRAWS = (1.0, 0.5, 0.05), 5
 H, SIGMAS = 0.1, tuple(10.0**-k for k in (3, 6, 9, 12, 20, 30, 40))
 
 
@@ -35,10 +35,9 @@ class Start:
     A: Array
 
 
-def start(gamma: float) -> Start:
-    """Draw twelve Gaussian samples in three classes of four, and eight neurons; the samples are the same for all γ."""
-    rng = np.random.default_rng(0)
-    X, weights = rng.standard_normal((12, 6)) / 2, np.random.default_rng([1, round(100 * gamma)])
+def start(draw: int) -> Start:
+    """Draw twelve Gaussian samples in three classes of four, the same in each draw, and eight neurons."""
+    X, weights = np.random.default_rng(0).standard_normal((12, 6)) / 2, np.random.default_rng([1, draw])
     inputs = np.column_stack((X, np.ones(12)))
     return Start(
         inputs, np.arange(12, dtype=np.int64) % 3, weights.standard_normal((8, 7)), weights.standard_normal((3, 8))
@@ -88,26 +87,29 @@ def escape(at: Start, gamma: float, sigma: float, h: float, alpha: float = 1.0) 
 
 @cache
 def escapes(gamma: float) -> Array:
-    """Return the first step with logits of length ``H``, for each of `SIGMAS`."""
-    return np.array([escape(start(gamma), gamma, sigma, H)[0] for sigma in SIGMAS])
+    """Return the first step with logits of length ``H``, of shape (draws, `SIGMAS`)."""
+    return np.array([[escape(start(draw), gamma, sigma, H)[0] for sigma in SIGMAS] for draw in range(DRAWS)])
 
 
 @cache
 def limit(gamma: float) -> Array:
-    """Return the `patterns` of `start` in the first 2,000 steps."""
-    return patterns(start(gamma), gamma, 2000)
+    """Return the `patterns` in the first 2,000 steps, of shape (draws, steps, n, m), with the neurons of all as one."""
+    all_draws = [start(draw) for draw in range(DRAWS)]
+    together = replace(all_draws[0], U=np.vstack([at.U for at in all_draws]), A=np.hstack([at.A for at in all_draws]))
+    return np.stack(np.split(patterns(together, gamma, 2000), DRAWS, axis=2))
 
 
-def rate(gamma: float) -> float:
-    """Return ``log λ``, of the last patterns of `limit`."""
-    return float(np.log(growth(start(gamma), limit(gamma)[-1]).max()))
+def rate(gamma: float) -> Array:
+    """Return ``log λ`` of the last patterns of `limit`, for each draw."""
+    return np.log([growth(start(draw), found[-1]).max() for draw, found in enumerate(limit(gamma))])
 
 
-def settled(gamma: float) -> int:
-    """Return the step of `limit` from which on the patterns do not change."""
-    return int(np.flatnonzero((limit(gamma) != limit(gamma)[-1]).any(axis=(1, 2)))[-1]) + 1
+def settled(gamma: float) -> Array:
+    """Return, for each draw, the step of `limit` from which on the patterns do not change."""
+    changes = [(found != found[-1]).any(axis=(1, 2)) for found in limit(gamma)]
+    return np.array([np.flatnonzero([True, *changed])[-1] for changed in changes])
 
 
-def slowness(gamma: float) -> float:
-    """Return the measured steps for a factor of ``e`` in σ, between its smallest two, over ``1/log λ``."""
-    return float(np.diff(escapes(gamma))[-1] / np.log(SIGMAS[-2] / SIGMAS[-1]) * rate(gamma))
+def slowness(gamma: float) -> Array:
+    """Return, for each draw, the steps for a factor of ``e`` in σ between its smallest two, over ``1/log λ``."""
+    return np.asarray(np.diff(escapes(gamma))[:, -1] / np.log(SIGMAS[-2] / SIGMAS[-1]) * rate(gamma))

@@ -206,6 +206,18 @@ def over_reference(found: Recording, name: str) -> Array:
     return np.asarray(table(found, name, EQUAL) / table(found, REFERENCE, EQUAL)[kept])
 
 
+def overshoot(found: Recording) -> float:
+    """Return the least training error at equal error over that of gradient descent, of all other runs."""
+    errors = [(row[EQUAL], _row(found, REFERENCE, row["sigma"], row["seed"])[EQUAL]) for row in found.runs]
+    return float(min(one["train_error"] / target["train_error"] for one, target in errors))
+
+
+def growth(found: Recording) -> Array:
+    """Return ``‖W‖_2`` of momentum at equal error over that at the start, at its two largest scales."""
+    end, start = (table(found, MOMENTUM, point, "spectral_norm")[3:] for point in (EQUAL, START))
+    return np.asarray(end / start)
+
+
 def over_prediction(found: Recording, name: str, point: str) -> Array:
     """Return the measured over the predicted ratio at a point, of shape (sigmas, seeds)."""
     return np.asarray(ratios(found, name, point) / prediction(found, name, point)[:, None])

@@ -100,6 +100,12 @@ def recorded(folder: Path = STUDIES) -> list[Recording]:
     return found
 
 
+def rise(found: Recording) -> float:
+    """Return by how much the median relative stable rank rises from the smallest scale to 0.02."""
+    middle = np.median(relative_ranks(found), axis=1)
+    return float(middle[GRID.sigmas.index(0.02)] / middle[0] - 1)
+
+
 def quotients(found: list[Recording], largest: float) -> Array:
     """Return measured over predicted ratio at the last step, of every seed at every scale up to the largest."""
     sigmas = np.array(GRID.sigmas)[np.array(GRID.sigmas) <= largest]
