@@ -389,6 +389,6 @@ def test_the_table_of_what_failed(mixtures, feature_runs):
         for k in range(1, len(mixture.STEPS))
     ]
     assert ordered.index(False) == mixture.STEPS[1:].index(8) + 1
-    first = dict(zip(features.SCALES, features.ratios(feature_runs, "raw", 784, False, 1)))
+    first = dict(zip(features.SCALES, features.ratios(feature_runs, "raw", 784)))
     assert all(row.max() < 0.25 for sigma, row in first.items() if sigma <= 0.002)
     assert all(row.min() > 0.99 for sigma, row in first.items() if sigma >= 0.02)
