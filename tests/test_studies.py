@@ -228,6 +228,3 @@ def test_what_is_said_of_the_other_data():
     fine, sweep = grid.recorded("grid"), recorded().sweep  # on MNIST the errors at the largest scale are larger
     assert np.median(grid.final(fine, "train_error")[-1]) > np.median(grid.final(fine, "train_error")[0])
     assert final(sweep, 2.0, "train_error").min() > final(sweep, 0.0002, "train_error").max()
-
-
-# The table of what failed
