@@ -142,7 +142,7 @@ def optimizers_figure(found: Recording) -> list[Figure]:
     curves: dict[str, dict[str, Any]] = {
         optimizers.REFERENCE: {"k": 0, "label": "gradient descent"},
         optimizers.BATCHES: {"k": 1, "label": "mini-batches"},
-        optimizers.SMALLER: {"k": 2, "label": "momentum, smaller steps"},
+        optimizers.SMALLER: {"k": 2, "label": "momentum, small steps"},
         optimizers.MOMENTUM: {"k": 3, "label": "momentum"},
     }
     figures: list[Figure] = []
@@ -158,10 +158,10 @@ def optimizers_figure(found: Recording) -> list[Figure]:
                 look = curves[optimizer]["k"]
                 axes.plot(sigmas, predicted, color=COLORS[look], markersize=7 + 2 * look, **hollow)
             axes.plot([], [], color=INK, markersize=8, label="predicted", **hollow)
-            axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="relative stable rank", ylim=(0.003, 1.5))
+            axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="relative stable rank", ylim=(0.0012, 2))
             ticks(axes, "x", (1e-3, 0.01, 0.1, 1))
             ticks(axes, "y", (0.01, 0.1, 1))
-            axes.legend(loc="lower left")
+            axes.legend(loc="lower left", handlelength=1.3)
         figures.append(fig)
     return figures
 
