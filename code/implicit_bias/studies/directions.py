@@ -144,8 +144,9 @@ def likeness(found: Recording, when: str) -> Array:
     return np.asarray(np.abs(np.einsum("akc,bkc->kab", unit, unit)).min(axis=(1, 2)))
 
 
-def kept(found: Recording, directions: int) -> float:
-    """Return the largest cosine, up to sign, of the class means of one of the first directions on arrival and late."""
-    arrived, final = (table(found, f"{when}_class_means")[:, :directions] for when in ("arrived", "final"))
+def reordered(found: Recording) -> Array:
+    """Return the cosines, up to sign, for each seed, of the class means along v_1, v_2 and v_3 in the end and along
+    v_4, v_1 and v_2 on arrival, of shape (seeds, 3)."""
+    final, arrived = table(found, "final_class_means")[:, :3], table(found, "arrived_class_means")[:, [3, 0, 1]]
     lengths = np.linalg.norm(arrived, axis=2) * np.linalg.norm(final, axis=2)
-    return float(np.abs((arrived * final).sum(axis=2) / lengths).max())
+    return np.asarray(np.abs((arrived * final).sum(axis=2) / lengths))
