@@ -99,7 +99,7 @@ def address(book: Path) -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it runs, so does an event loop, which other tests cannot have
 def browser() -> "Iterator[Browser]":
     """Chromium, without a window. Without one the test is skipped, or, if BOOK is set, fails."""
     from playwright.sync_api import sync_playwright
