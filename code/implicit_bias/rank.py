@@ -58,7 +58,7 @@ def learned_plus_noise(
 
     To an ``m × d`` Gaussian matrix of standard deviation ``sigma`` is added one of squared Frobenius norm ``learned``
     and of spectral norm ``largest``; the spectral norm of the sum is taken to be the larger of both, or, if
-    ``refined``, what it tends to in high dimension for a learned part of rank one (Benaych-Georges and Nadakuditi 2012).
+    ``refined``, what it tends to in high dimension if the learned part has rank one (Benaych-Georges, Nadakuditi 2012).
 
     >>> learned_plus_noise(0.0, 4.0, sigma=[0.1, 1.0], m=100, d=100).round(6).tolist()
     [0.25, 1.0]

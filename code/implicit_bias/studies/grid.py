@@ -110,7 +110,10 @@ def column(grid: Recording, step: int | None) -> int:
 
 
 def without_noise(largest: float, sigma: float, m: int, d: int) -> float:
-    """Return the ``‖L‖₂`` that @eq-study-refined takes to the norm ``largest``, or the largest that has no effect."""
+    """Return the ``‖L‖₂`` that the refined `rank.learned_plus_noise` takes to the norm ``largest``.
+
+    Where there is none, it is the largest that has no effect.
+    """
     edge = 2 * sigma**2 * np.sqrt(m * d)
     rest = max(largest**2 - sigma**2 * (m + d), edge)
     return float(np.sqrt((rest + np.sqrt((rest - edge) * (rest + edge))) / 2))
