@@ -224,6 +224,8 @@ def vectors_figure(found: Recording) -> Figure:
             drawn = axes.imshow(image, cmap="RdBu", vmin=-limit, vmax=limit, extent=box)
             text = f"$v_{k % shown + 1}$: {along.argmin()}$\\,|\\,${along.argmax()}"
             name(axes, text, (left + side / 2, top), place="above", xytext=(0, 2))
+        for middle, when in ((side / 2, "on arrival"), (1.5 * side + gap, r"at $10\,T$")):
+            axes.text(-3, middle, when, rotation=90, ha="right", va="center")
         bar = fig.colorbar(
             drawn, ax=axes, location="bottom", shrink=0.6, aspect=25, ticks=(-0.1, 0, 0.1), label="entry of $v_k$"
         )
