@@ -230,7 +230,7 @@ def test_tables_of_searches_has_each_number_in_its_column():
 
 
 def test_ranges_name_one_value_once_and_say_what_diverged():
-    assert tables.between(np.array([0.031, 0.052, np.nan]), ".1%") == "3.1–5.2\u00a0%, 1 diverged"
+    assert tables.between(np.array([0.031, 0.052, np.nan]), ".1%") == "3.1–5.2 %, 1 diverged"
     assert tables.between(np.array([np.nan]), ".0f") == "diverged"
     assert tables.between(np.array([-0.42, -0.31]), ".1f") == "−0.4 to −0.3"
     assert tables.between(np.array([7.01, 6.99]), ".0f") == "7"

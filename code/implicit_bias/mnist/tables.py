@@ -42,7 +42,7 @@ def between(values: ArrayLike, form: str) -> str:
         return "diverged"
     low, high = (f"{value:{form}}" for value in (kept.min(), kept.max()))
     join = " to " if low.startswith("-") else "–"
-    shown = (low if low == high else f"{low.rstrip('%')}{join}{high}").replace("%", "\u00a0%").replace("-", "−")
+    shown = (low if low == high else f"{low.rstrip('%')}{join}{high}").replace("%", " %").replace("-", "−")
     return shown if len(kept) == len(values) else f"{shown}, {len(values) - len(kept)} diverged"
 
 
