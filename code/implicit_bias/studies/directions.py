@@ -12,10 +12,10 @@ from tqdm import tqdm
 from ..checks import Array
 from ..mnist import plain
 from ..mnist.configuration import EXPERIMENT
-from ..mnist.data import CLASSES, MD5, MNIST
+from ..mnist.data import CLASSES, MNIST
 from ..mnist.experiment import STUDIES
 from ..mnist.recording import Recording, RecordingError, load, save
-from .grid import first_images, kept_steps
+from .grid import first_images, kept_steps, provenance
 from .inner_products import rounded
 
 IMAGES = 1_000
@@ -96,8 +96,7 @@ def record(folder: Path, data: Callable[[], MNIST], *_: object) -> None:
 
 def recorded(folder: Path = STUDIES) -> Recording:
     """Read the recording; `RecordingError` if it is absent, damaged, or of another configuration or other data."""
-    data = {"source": f"mnist, the first {IMAGES} training images", "checksum": MD5}
-    return load(folder / "directions.json", "directions", description(), data)
+    return load(folder / "directions.json", "directions", description(), provenance(IMAGES))
 
 
 def table(found: Recording, name: str, alpha: float = ALPHAS[0]) -> Array:

@@ -21,6 +21,7 @@ from ..mnist.recording import Recording, RecordingError, load, save
 from ..mnist.tables import between
 from ..mnist.workers import Workers
 from ..rank import learned_plus_noise
+from .inner_products import rounded
 
 TITLES = {
     "grid": "fine grid",
@@ -30,13 +31,17 @@ TITLES = {
     "grid-width-300": "width 300",
 }
 KEPT = ("loss", "train_error", "stable_rank", "norm", "spectral_norm", "change")
-DIGITS = 5
 
 
 def first_images(data: MNIST, n: int) -> MNIST:
     """Return the data with the first ``n`` training images only; the source says so."""
     source = f"{data.source}, the first {n} training images"
     return replace(data, train_images=data.train_images[:n], train_labels=data.train_labels[:n], source=source)
+
+
+def provenance(n: int) -> dict[str, Any]:
+    """Return the provenance of MNIST's `first_images`, as recordings keep it."""
+    return {"source": f"mnist, the first {n} training images", "checksum": MD5}
 
 
 def kept_steps(steps: int) -> list[int]:
@@ -50,7 +55,7 @@ def kept_steps(steps: int) -> list[int]:
 
 
 def thinned(whole: Recording) -> Recording:
-    """Return a sweep with the `kept_steps` and the `KEPT` fields only, to `DIGITS` digits; its kind says so."""
+    """Return a sweep with the `kept_steps` and the `KEPT` fields only, to `rounded` numbers; its kind says so."""
     runs = [
         {name: run[name] for name in ("sigma", "seed", "alpha", "diverged_at", "test_error")} | _thin(run)
         for run in whole.runs
@@ -60,7 +65,7 @@ def thinned(whole: Recording) -> Recording:
 
 def _thin(run: dict[str, Any]) -> dict[str, Any]:
     steps = [step for step in kept_steps(len(run["step"]) - 1) if step < len(run["step"])]
-    return {"step": steps} | {name: [float(f"{run[name][t]:.{DIGITS}g}") for t in steps] for name in KEPT}
+    return {"step": steps} | {name: [rounded(run[name][t]) for t in steps] for name in KEPT}
 
 
 def record(folder: Path, data: Callable[[], MNIST], workers: Workers) -> None:
@@ -162,8 +167,7 @@ def predicted_transition(grid: Recording, step: int | None = None, refined: bool
 
 def recorded(name: str, folder: Path = STUDIES) -> Recording:
     """Read one of the `GRIDS`; `RecordingError` if it is absent, damaged, or of another configuration or other data."""
-    source = "mnist" if name == "grid-all-images" else f"mnist, the first {GRID_IMAGES} training images"
-    data = {"source": source, "checksum": MD5}
+    data = {"source": "mnist", "checksum": MD5} if name == "grid-all-images" else provenance(GRID_IMAGES)
     return load(folder / f"{name}.json", "thinned-sweep", sweep.description(GRIDS[name]), data)
 
 

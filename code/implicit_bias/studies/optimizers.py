@@ -20,11 +20,11 @@ from tqdm import tqdm
 from ..checks import Array
 from ..mnist import plain, trainer
 from ..mnist.configuration import EXPERIMENT, GRID_IMAGES, Member
-from ..mnist.data import MD5, MNIST, PIXELS
+from ..mnist.data import MNIST, PIXELS
 from ..mnist.experiment import STUDIES
 from ..mnist.recording import Recording, RecordingError, load, save
 from ..rank import learned_plus_noise
-from .grid import KEPT, first_images
+from .grid import KEPT, first_images, provenance
 from .inner_products import rounded
 
 SEEDS = (0, 1, 2)
@@ -164,8 +164,7 @@ def record(folder: Path, data: Callable[[], MNIST], *_: object) -> None:
 
 def recorded(folder: Path = STUDIES) -> Recording:
     """Read the recording; `RecordingError` if it is absent, damaged, or of another configuration or other data."""
-    data = {"source": f"mnist, the first {GRID_IMAGES} training images", "checksum": MD5}
-    return load(folder / "optimizers.json", "optimizers", description(), data)
+    return load(folder / "optimizers.json", "optimizers", description(), provenance(GRID_IMAGES))
 
 
 def _row(found: Recording, *case: Any) -> dict[str, Any]:

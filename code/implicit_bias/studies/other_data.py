@@ -20,7 +20,8 @@ from ..mnist import plain
 from ..mnist.configuration import GRIDS
 from ..mnist.experiment import STUDIES
 from ..mnist.recording import Recording, RecordingError, load, save
-from .grid import DIGITS, KEPT, kept_steps, prediction, relative_ranks
+from .grid import KEPT, kept_steps, prediction, relative_ranks
+from .inner_products import rounded
 
 NAMES = {"digits": (64, 10), "breast_cancer": (30, 2), "wine": (13, 3)}
 """The data sets, by their name in scikit-learn, with their numbers of features and of classes."""
@@ -69,7 +70,7 @@ def run(data: Samples, sigma: float, seed: int, steps: int) -> dict[str, Any]:
             s = torch.linalg.svdvals(W)
             error = (logits.argmax(1) != labels).double().mean()
             rows.append((loss, error, s.square().sum() / s[0] ** 2, s.norm(), s[0], (W - start).norm()))
-    series = {name: [float(f"{float(value):.{DIGITS}g}") for value in column] for name, column in zip(KEPT, zip(*rows))}
+    series = {name: [rounded(float(value)) for value in column] for name, column in zip(KEPT, zip(*rows))}
     return {"sigma": sigma, "seed": seed, "step": kept} | series
 
 
