@@ -146,7 +146,7 @@ def test_constants_are_the_theorems(value, by_hand):
 GOOD = dict(
     eps=0.1, alpha=1.0, c=0.5, norm0=1.0, norm=1.0, g_hat=0.1, g_value=0.2, n=6, steps=3, shift=1.0, gamma=0.5, v=[2.0],
     m=4, d=6, x=1.0, p=4.0, R=1.5, delta=0.1, X=[[1.0, 0.0]], ratio=2.0, eta=0.1, xi=1.0, theta=0.2, kappa=2.0,
-    slope=0.5, R_min=1.0, R_max=2.0, rank=2.0, mu=0.1,
+    slope=0.5, R_min=1.0, R_max=2.0, rank=2.0, chi=0.1,
 )  # fmt: skip
 FUNCTIONS = [f for _, f in inspect.getmembers(bounds, inspect.isfunction) if f.__module__.startswith(bounds.__name__)]
 ARGUMENTS = [(f, name) for f in FUNCTIONS for name in inspect.signature(f).parameters]

@@ -81,14 +81,14 @@ def test_mild_kinks_leave_the_loss_decreasing(part, seed):
     X, y, W0, a, _ = network_of(seed, 1.0)
     v = np.linalg.norm(max_margin(X, y).w)
     share = max((label * a < 0).mean() for label in y)
-    gamma = 1 - 0.9 / (1 + v * share**0.5)  # then μ < c
-    c, mu = gamma / v, (1 - gamma) * share**0.5
-    alpha = part * 8 * (1 - mu / c)
+    gamma = 1 - 0.9 / (1 + v * share**0.5)  # then χ < c
+    c, chi = gamma / v, (1 - gamma) * share**0.5
+    alpha = part * 8 * (1 - chi / c)
     run = network.gradient_descent(X, y, W0, a, gamma, alpha, 1000)
-    assert 0 < mu < c and (np.diff(run.L) < 0).all()
+    assert 0 < chi < c and (np.diff(run.L) < 0).all()
     start = np.flatnonzero(np.log(2) / len(y) >= run.L)[0]
     for steps in (1, 10, 1000 - start):
-        assert run.L[start + steps] <= bounds.last_iterate_loss(steps, alpha, c, mu)
+        assert run.L[start + steps] <= bounds.last_iterate_loss(steps, alpha, c, chi)
 
 
 def test_the_loss_rises_again_and_again_where_neurons_rest_on_a_kink():
@@ -101,7 +101,7 @@ def test_the_loss_rises_again_and_again_where_neurons_rest_on_a_kink():
 
 
 def test_bad_values_of_the_last_iterate_are_named():
-    with pytest.raises(ValueError, match=r"mu = 0.5, c = 0.5, alpha = 0.1: mu < c"):
+    with pytest.raises(ValueError, match=r"chi = 0.5, c = 0.5, alpha = 0.1: chi < c"):
         bounds.last_iterate_loss(1, 0.1, 0.5, 0.5)
     with pytest.raises(ValueError, match="n = 3"):
         bounds.steps_log_needed(3, 1.0, 0.5)

@@ -126,11 +126,11 @@ def test_counts_of_steps_are_those_of_the_statements(alpha, c, eps, norm):
 
 @given(c=RATIO, kinks=RATIO, step=RATIO, steps=st.integers(1, 100))
 def test_bounds_on_the_last_loss_are_those_of_the_statements(c, kinks, step, steps):
-    for label, mu in (("prp-mild-kinks", kinks * c), ("prp-last-iterate", 0.0)):
-        alpha = 8 * step * (1 - mu / c)
+    for label, chi in (("prp-mild-kinks", kinks * c), ("prp-last-iterate", 0.0)):
+        alpha = 8 * step * (1 - chi / c)
         text = formula(label, "Lhat (W t) <= ", ".")
-        value = evaluate(text, alpha=alpha, mu=mu, c=c, s=3.0, t=3.0 + steps)
-        assert bounds.last_iterate_loss(steps, alpha, c, mu) == pytest.approx(value, rel=1e-9)
+        value = evaluate(text, alpha=alpha, chi=chi, c=c, s=3.0, t=3.0 + steps)
+        assert bounds.last_iterate_loss(steps, alpha, c, chi) == pytest.approx(value, rel=1e-9)
 
 
 @given(alpha=POSITIVE, c=st.floats(0.01, 0.3), n0=st.integers(6, 1000))

@@ -72,7 +72,7 @@ have : Q / (2 * alpha * c ^ 2 * T) <= eps / 2.
 by lra.
 Qed.
 
-(** ** The last iterate, where the kinks are mild: they cost a margin at most mu times the length of a step *)
+(** ** The last iterate, where the kinks are mild: they cost a margin at most chi times the length of a step *)
 Section Mild.
 Context {D : data} {N : network} {S : separable D}.
 Implicit Types X E : mat m d.
@@ -124,18 +124,18 @@ Qed.
 
 (* the largest share of neurons on the wrong side *)
 Let wrong i := / m * ∑_(j < m) if Rlt_dec (y i * a j) 0 then 1 else 0.
-Let mu := (1 - gamma) * sqrt (\big[Rmax/0]_(i < n) wrong i).
-Lemma mu_ge0 : 0 <= mu.
-Proof. by have := the gamma_range; have := sqrt_pos (\big[Rmax/0]_(i < n) wrong i); rewrite /mu; nra. Qed.
-Lemma margin_mild X E i : margin X i + y i * ⟪grad_f X (x i), E⟫ - mu * normF E <= margin (madd X E) i.
+Let chi := (1 - gamma) * sqrt (\big[Rmax/0]_(i < n) wrong i).
+Lemma chi_ge0 : 0 <= chi.
+Proof. by have := the gamma_range; have := sqrt_pos (\big[Rmax/0]_(i < n) wrong i); rewrite /chi; nra. Qed.
+Lemma margin_mild X E i : margin X i + y i * ⟪grad_f X (x i), E⟫ - chi * normF E <= margin (madd X E) i.
 Proof.
 have gr := the gamma_range; pose w j := the (if Rlt_dec (y i * a j) 0 then Rabs (a j) else 0).
 have nw : norm w <= sqrt (\big[Rmax/0]_(i < n) wrong i).
   apply: sqrt_le_1_alt; apply: Rle_trans _ (@bigmax_ge _ xpredT wrong 0 i erefl).
   right; rewrite /wrong -sum_mull; apply: sum_ext => j; rewrite /w; case: Rlt_dec => h /=; last ring.
   by rewrite -Rabs_mult Rabs_right a_sq; [ring | apply: Rle_ge; have := the m_gt0 => ?; pos].
-have cost : (1 - @gamma N) * ⟨w, moves E i⟩ <= mu * normF E.
-  rewrite /mu Rmult_assoc; apply: Rmult_le_compat_l; first lra.
+have cost : (1 - @gamma N) * ⟨w, moves E i⟩ <= chi * normF E.
+  rewrite /chi Rmult_assoc; apply: Rmult_le_compat_l; first lra.
   apply: Rle_trans (moves_le _ _ _) _; apply: Rmult_le_compat_r => //; exact: normF_ge0.
 suff : margin X i + y i * ⟪grad_f X (x i), E⟫ - (1 - @gamma N) * ⟨w, moves E i⟩ <= margin (madd X E) i by lra.
 rewrite /margin mdot_grad_f /f -!sum_mull -sum_plus -sum_minus; apply: sum_le => j.
@@ -146,11 +146,11 @@ case: Rlt_dec => h /=; first by rewrite -ya (Rabs_left (y i * a j)) //; nra.
 by nra.
 Qed.
 (* so the loss has an upper bound like that of a smooth function *)
-Lemma L_upper X E : Lhat (madd X E) <= Lhat X + ⟪grad_L X, E⟫ + mu * Ghat X * normF E + normF E ^ 2 / 8.
+Lemma L_upper X E : Lhat (madd X E) <= Lhat X + ⟪grad_L X, E⟫ + chi * Ghat X * normF E + normF E ^ 2 / 8.
 Proof.
 pose q i := the (g (margin X i) * (y i * ⟪grad_f X (x i), E⟫)); have E0 := normF_ge0 E.
-have -> : Lhat X + ⟪grad_L X, E⟫ + mu * Ghat X * normF E + normF E ^ 2 / 8
-  = / n * ∑_(i < n) (loss (margin X i) - q i + mu * normF E * g (margin X i) + normF E ^ 2 / 8).
+have -> : Lhat X + ⟪grad_L X, E⟫ + chi * Ghat X * normF E + normF E ^ 2 / 8
+  = / n * ∑_(i < n) (loss (margin X i) - q i + chi * normF E * g (margin X i) + normF E ^ 2 / 8).
   have e : ⟪grad_L X, E⟫ = - (/ n * ∑_(i < n) q i) by rewrite -mdot_grad_L; ring.
   by rewrite !sum_plus sum_opp sum_mull Rmult_plus_distr_l (@mean_const n _ n_pos) e /Lhat /Ghat; ring.
 apply: mean_le => [|i]; first exact: n_pos.
@@ -160,15 +160,15 @@ have sq : (margin (madd X E) i - margin X i) ^ 2 <= normF E ^ 2.
 have := Rmult_le_compat_l _ _ _ (Rlt_le _ _ (g_gt0 (margin X i))) (margin_mild X E i); rewrite /q; lra.
 Qed.
 Lemma descent (r : run D N) t :
-  Lhat (W t.+1) <= Lhat (W t) - alpha * (1 - mu / c - alpha / 8) * normF (grad_L (W t)) ^ 2.
+  Lhat (W t.+1) <= Lhat (W t) - alpha * (1 - chi / c - alpha / 8) * normF (grad_L (W t)) ^ 2.
 Proof.
 pose E := the (fun j k => - alpha * grad_L (W t) j k); have a0 := the alpha_pos; have cr := the c_range.
 have -> : W t.+1 = madd (W t) E by apply: mat_ext => j k; rewrite /madd /E /W /=; ring.
 apply: Rle_trans (L_upper _ _) _; set G := normF (grad_L (W t)); have G0 : 0 <= G := normF_ge0 _.
 have -> : normF E = alpha * G by rewrite normF_scal Rabs_Ropp Rabs_right //; lra.
 have -> : ⟪grad_L (W t), E⟫ = - alpha * G ^ 2 by rewrite /E mdotC mdot_scal -normF_sq.
-have [size _] := eq_gradient_size S (W t); rewrite -/G in size; have mu0 := mu_ge0.
-have : mu * alpha * G * Ghat (W t) <= mu * alpha * G * (G / c).
+have [size _] := eq_gradient_size S (W t); rewrite -/G in size; have chi0 := chi_ge0.
+have : chi * alpha * G * Ghat (W t) <= chi * alpha * G * (G / c).
   by apply: Rmult_le_compat_l; [pos | apply: le_div; lra].
 rewrite /Rdiv; lra.
 Qed.
@@ -189,22 +189,22 @@ End Mild.
 
 Proposition prp_mild_kinks (D : data) (N : network) (S : separable D) (r : run D N)
     (beta := \big[Rmax/0]_(i < n) (/ m * ∑_(j < m) if Rlt_dec (y i * a j) 0 then 1 else 0))
-    (mu := (1 - gamma) * sqrt beta) : mu < c -> alpha < 8 * (1 - mu / c) ->
+    (chi := (1 - gamma) * sqrt beta) : chi < c -> alpha < 8 * (1 - chi / c) ->
   (forall t, Lhat (W t.+1) < Lhat (W t)) /\
   (forall T lambda, (1 <= T)%N -> lambda >= - alpha / 2 ->
    Lhat (W T.-1) <= loss lambda + (c * F 0 + lambda + alpha / 2) ^ 2 / (2 * alpha * c ^ 2 * T)) /\
   forall s t : nat, Lhat (W s) <= ln 2 / n -> (s < t)%N ->
-  Lhat (W t) <= (2 * ln 2) ^ 2 / (alpha * (1 - mu / c - alpha / 8) * c ^ 2 * (t - s)).
+  Lhat (W t) <= (2 * ln 2) ^ 2 / (alpha * (1 - chi / c - alpha / 8) * c ^ 2 * (t - s)).
 Proof.
 move=> mild small; have a0 := the alpha_pos; have cr := the c_range.
-have rate : 0 < 1 - mu / c - alpha / 8 by lra.
+have rate : 0 < 1 - chi / c - alpha / 8 by lra.
 have grad t : c * Ghat (W t) <= normF (grad_L (W t)) by have [] := eq_gradient_size S (W t).
 have cG t : 0 < c * Ghat (W t) by have := the (Ghat_gt0 (W t)) => ?; apply: Rmult_lt_0_compat; lra.
-have drop t : Lhat (W t.+1) <= Lhat (W t) - alpha * (1 - mu / c - alpha / 8) * (c * Ghat (W t)) ^ 2.
-  apply: Rle_trans (descent r t) _; rewrite -/beta -/mu.
+have drop t : Lhat (W t.+1) <= Lhat (W t) - alpha * (1 - chi / c - alpha / 8) * (c * Ghat (W t)) ^ 2.
+  apply: Rle_trans (descent r t) _; rewrite -/beta -/chi.
   have : (c * Ghat (W t)) ^ 2 <= normF (grad_L (W t)) ^ 2 by apply: pow_incr; split; [have := cG t; lra | ].
   by have := Rmult_lt_0_compat _ _ a0 rate; nra.
-move: (1 - mu / c - alpha / 8) rate drop => rho rate drop.
+move: (1 - chi / c - alpha / 8) rate drop => rho rate drop.
 have decr t : Lhat (W t.+1) < Lhat (W t).
   by have := drop t; have := Rmult_lt_0_compat _ _ (Rmult_lt_0_compat _ _ a0 rate) (pow_lt _ 2 (cG t)); lra.
 have mono s k : Lhat (W (k + s)%N) <= Lhat (W s).
@@ -246,12 +246,12 @@ Proposition prp_last_iterate (D : data) (N : network) (S : separable D) (r : run
   forall s t : nat, Lhat (W s) <= ln 2 / n -> (s < t)%N ->
   Lhat (W t) <= (2 * ln 2) ^ 2 / (alpha * (1 - alpha / 8) * c ^ 2 * (t - s)).
 Proof.
-move=> convex a8; have := (@prp_mild_kinks D N S r); cbv zeta; set mu := (1 - gamma) * _.
-have mu0 : mu = 0.
-  rewrite /mu; set beta := \big[Rmax/0]_(i < n) _; case: convex => [-> | right_side]; first ring.
+move=> convex a8; have := (@prp_mild_kinks D N S r); cbv zeta; set chi := (1 - gamma) * _.
+have chi0 : chi = 0.
+  rewrite /chi; set beta := \big[Rmax/0]_(i < n) _; case: convex => [-> | right_side]; first ring.
   suff -> : beta = 0 by rewrite sqrt_0; ring.
   rewrite /beta; elim/big_ind: _ => // [u t -> -> | i _]; first by rewrite Rmax_left //; right.
   by rewrite sum_zero => [|j]; [ring | case: Rlt_dec => // h; have := right_side i j; lra].
-have -> : 1 - mu / c = 1 by rewrite mu0 /Rdiv; ring.
-by rewrite mu0; have cr := the c_range; apply; lra.
+have -> : 1 - chi / c = 1 by rewrite chi0 /Rdiv; ring.
+by rewrite chi0; have cr := the c_range; apply; lra.
 Qed.

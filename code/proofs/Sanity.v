@@ -123,10 +123,10 @@ Qed.
 Definition against : network.
 Proof. by refine (@Network 1 isT (9 / 10) _ 1 _ (fun _ => -1) _); [lra | lra | right; rewrite sqrt_1 Rinv_1]. Defined.
 Example mild_kinks (beta := \big[Rmax/0]_(i < @n two) (/ @m against * ∑_(j < @m against) if Rlt_dec (y i * a (network := against) j) 0 then 1 else 0))
-  (mu := (1 - @gamma against) * sqrt beta) : 0 < mu < @c two against two_separable.
+  (chi := (1 - @gamma against) * sqrt beta) : 0 < chi < @c two against two_separable.
 Proof.
-have -> : mu = / 10.
-  rewrite /mu (_ : beta = 1) ?sqrt_1; first by rewrite /=; field.
+have -> : chi = / 10.
+  rewrite /chi (_ : beta = 1) ?sqrt_1; first by rewrite /=; field.
   have share (i : 'I_(@n two)) : / @m against * (∑_(j < @m against) if Rlt_dec (y i * a (network := against) j) 0 then 1 else 0) = 1.
     by rewrite sum1; case: Rlt_dec => h /=; [field | case: h; rewrite /=; lra].
   by apply: bigmax_eq => [|i _|]; [lra | rewrite share; lra | exists ord0].

@@ -238,18 +238,18 @@ def mean_loss(steps: int, alpha: float, c: float, norm0: float = 0.0) -> float:
     return float(np.logaddexp(0.0, -best)) + (c * norm0 + best + alpha / 2) ** 2 / (2 * weight)
 
 
-def last_iterate_loss(steps: int, alpha: float, c: float, mu: float = 0.0) -> float:
-    """Return ``(2 log 2)²/(α(1 - μ/c - α/8)c²T)``, for μ in [0, c) and α in (0, 8(1 - μ/c)) (`prp-mild-kinks`).
-    It bounds the loss ``T`` steps after it was at most ``(log 2)/n``, where ``μ = (1 - γ)√β`` and ``β`` is the largest
-    share of neurons with ``y_i a_j < 0``. At γ = 1, or if all ``y_i a_j > 0``, ``μ = 0`` (`prp-last-iterate`).
+def last_iterate_loss(steps: int, alpha: float, c: float, chi: float = 0.0) -> float:
+    """Return ``(2 log 2)²/(α(1 - χ/c - α/8)c²T)``, for χ in [0, c) and α in (0, 8(1 - χ/c)) (`prp-mild-kinks`).
+    It bounds the loss ``T`` steps after it was at most ``(log 2)/n``, where ``χ = (1 - γ)√β`` and ``β`` is the largest
+    share of neurons with ``y_i a_j < 0``. At γ = 1, or if all ``y_i a_j > 0``, ``χ = 0`` (`prp-last-iterate`).
 
     >>> round(last_iterate_loss(steps=10, alpha=4.0, c=1.0), 6)
     0.096091
     """
     checks.within("(0, 8)", alpha=alpha)
-    _check(alpha, c, steps=steps, mu=mu)
-    if not (rest := 1 - mu / c - alpha / 8) > 0:
-        raise ValueError(f"mu = {mu}, c = {c}, alpha = {alpha}: mu < c and alpha < 8(1 - mu/c) are needed")
+    _check(alpha, c, steps=steps, chi=chi)
+    if not (rest := 1 - chi / c - alpha / 8) > 0:
+        raise ValueError(f"chi = {chi}, c = {c}, alpha = {alpha}: chi < c and alpha < 8(1 - chi/c) are needed")
     return (2 * math.log(2)) ** 2 / (alpha * rest * c**2 * steps)
 
 

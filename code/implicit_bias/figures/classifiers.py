@@ -183,8 +183,8 @@ def equality_table(draws: int = 60) -> str:
             differ += _angle(interpolator.w, margin.w) > 1e-6
             weights.append(interpolator.dual * (X**2).sum(axis=1))
         off, bound = np.abs(np.array(weights) - 1).max(), bounds.dual_weight_deviation(pR2)
-        # "z": zero has no minus sign
-        lines.append(f"| {pR2:g} | {len(weights)} | {differ} | {np.min(weights):z.3f} | {off:.3f} | {bound:.3f} |")
+        least = f"{np.min(weights):z.3f}".replace("-", "−")  # "z": zero has no minus sign
+        lines.append(f"| {pR2:g} | {len(weights)} | {differ} | {least} | {off:.3f} | {bound:.3f} |")
     return "\n".join(lines)
 
 

@@ -260,24 +260,24 @@ def log_needed(rng: Generator) -> Instance:
     return quotient, 4
 
 
-def _last_iterate(X: Array, y: Array, a: Array, gamma: float, c: float, mu: float) -> Instance:
+def _last_iterate(X: Array, y: Array, a: Array, gamma: float, c: float, chi: float) -> Instance:
     """Return the loss over `bounds.last_iterate_loss`, the largest after it was at most (log 2)/n."""
 
     def quotient(p: Array) -> float:
-        alpha = 8.0 * (1 - mu / c) / (1 + np.exp(-p[0]))
+        alpha = 8.0 * (1 - chi / c) / (1 + np.exp(-p[0]))
         losses = network.gradient_descent(X, y, p[1:].reshape(a.size, -1), a, gamma, alpha, 60).L
         small = np.flatnonzero(losses <= np.log(2) / len(y))
         if small.size == 0 or small[0] == 60:
             return np.nan
         k = 1 + int(np.argmax(losses[small[0] + 1 :] * np.arange(1, 61 - small[0])))  # the bound is proportional to 1/k
-        return float(losses[small[0] + k] / bounds.last_iterate_loss(k, alpha, c, mu))
+        return float(losses[small[0] + k] / bounds.last_iterate_loss(k, alpha, c, chi))
 
     return quotient, a.size * X.shape[1] + 1
 
 
 @search("prp-last-iterate", starts=10, rounds=60)
 def last_iterate(rng: Generator) -> Instance:
-    """Search for a run whose loss exceeds `bounds.last_iterate_loss` with μ = 0.
+    """Search for a run whose loss exceeds `bounds.last_iterate_loss` with χ = 0.
 
     Half of the runs are at ``γ = 1``, the others have one class and all ``a_j`` on its side.
     """
@@ -291,7 +291,7 @@ def last_iterate(rng: Generator) -> Instance:
 
 @search("prp-mild-kinks", starts=10, rounds=60)
 def mild_kinks(rng: Generator) -> Instance:
-    """Search for a run with ``0 < μ < c`` whose loss exceeds `bounds.last_iterate_loss`."""
+    """Search for a run with ``0 < χ < c`` whose loss exceeds `bounds.last_iterate_loss`."""
     X, y, v, a, _ = _problem(rng)
     share = max(float((s * a < 0).mean()) for s in y)
     gamma = 1 - rng.uniform(0, 0.95) / (1 + float(np.linalg.norm(v)))  # then 1 - γ < γ/‖v‖
