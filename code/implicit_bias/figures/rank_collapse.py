@@ -156,16 +156,19 @@ def gaussian_limit() -> Figure:
     """The gradient's stable rank for orthogonal data and Gaussian weights, against the width (`prp-sharp-gaussian`)."""
     rng, widths = np.random.default_rng(3), np.geomspace(10, 10_000, 9).astype(int)
     with figure() as (fig, axes):
+        axes.set(
+            xscale="log", xlabel="width $m$", ylabel="stable rank of the gradient", xlim=(10, 1e5), ylim=(1.3, 1.9)
+        )
+        last = [(r"$\kappa_\infty$", rank.gaussian_spread(GAMMA), INK)]
         for k, n in enumerate((4, 16, 64)):
             y = rng.choice([-1.0, 1.0], n)
             band(axes, widths, np.transpose([[_gradient_rank(y, m, rng) for _ in DRAWS] for m in widths]), k)
             limit = rank.gaussian_gradient_rank(np.ones(n), GAMMA)
             axes.plot(widths[[0, -1]], [limit, limit], color=INK, linewidth=0.8)
-            name(axes, f"$n={n}$", (widths[-1], limit), COLORS[k], xytext=(5, -4))
+            last.append((f"$n={n}$", limit, COLORS[k]))
         axes.plot(widths[[0, -1]], [rank.gaussian_spread(GAMMA)] * 2, color=INK, linewidth=1.6)
+        ends(axes, widths[-1], last)
         name(axes, r"limits, $m\to\infty$", (1500, 1.52), place="above")
-        name(axes, r"$\kappa_\infty$", (widths[-1], rank.gaussian_spread(GAMMA)), xytext=(5, 6))
-        axes.set(xscale="log", xlabel="width $m$", ylabel="stable rank of the gradient", xlim=(10, 1e5))
         ticks(axes, "x", (10, 100, 1000, 10_000))
     return fig
 

@@ -55,7 +55,7 @@ def mixture_figure(found: Recording) -> list[Figure]:
             highest = np.max(bounds, axis=0)[1:]
             axes.plot(STEPS[1:], highest, color=PROVED, linestyle=LINE_STYLES[k])
             name(axes, f"bound for\n{powers[k]}", (STEPS[-1], highest[-1]), PROVED)
-        axes.set_xlim(0.008, 2e5)
+        axes.set_xlim(0.01, 2e5)
     with figure(2.9, HALF) as (second, axes):
         _mixture_curves(axes, found, BY_SCALE, [rf"${setting.scale:g}\,\sigma_G$" for setting in BY_SCALE])
     usual: Any = BY_DIMENSION[1]
@@ -147,7 +147,7 @@ def optimizers_figure(found: Recording) -> list[Figure]:
                 predicted = optimizers.prediction(found, optimizer, point)
                 look = curves[optimizer]["k"]
                 axes.plot(sigmas, predicted, color=COLORS[look], markersize=7 + 2 * look, **hollow)
-            axes.plot([], [], color=INK, markersize=8, label="predicted, same colour", **hollow)
+            axes.plot([], [], color=INK, markersize=8, label="predicted, same colour", **hollow | {"clip_on": True})
             name(axes, "momentum,\npredicted", (sigmas[-2], predicted[-2]), COLORS[look], "left", xytext=(-10, 0))
             axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="relative stable rank", ylim=(0.0012, 2))
             ticks(axes, "x", (1e-3, 0.01, 0.1, 1))
