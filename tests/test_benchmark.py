@@ -71,7 +71,7 @@ def test_run_records_and_prints_what_it_measured(images, tmp_path, monkeypatch, 
     assert benchmark.ratios(found) == {"slow": 3.0}
     assert benchmark.extras(found) == {"memory": {1: 1000, 5: 5000, 25: 25000}, "seconds_to_plot": 9.0}
     lines = benchmark.table(found).splitlines()
-    assert lines[2:] == ["| fast | 5 | 3.00 |  |  |", "| slow | 1 | 12.0 | 3.00 | fast |"]
+    assert lines[2:] == ["| fast | 5 | 3.00 |  |  |", "| slow | 1 | 12.0 | 3.00 (2.00–4.00) | fast |"]
     assert capsys.readouterr().out.splitlines()[: len(lines)] == lines
 
 

@@ -79,11 +79,11 @@ def test_fresh_run_gives_the_recorded_first_steps(mnist, found):
 
 @pytest.mark.slow
 def test_first_steps_at_small_sigma_follow_the_limit_recursion(mnist, found):
-    """thm-small-scale on MNIST: the recorded ratio at sigma = 0.0002 is that of the recursion without sigma."""
+    """thm-small-scale on MNIST: the recorded ratio at sigma = 0.0002 is that of the recursion, until it has halved."""
     (run,) = (run for run in found.sweep.runs if (run["sigma"], run["seed"]) == (0.0002, 0))
     W, b, V, _ = (np.asarray(part, float) for part in initial_weights(1.0, 0, 150))
     X, labels = mnist.train_images / 255, mnist.train_labels
-    states = small_scale_limit(np.column_stack((W, b)), V, X, labels, EXPERIMENT.alpha, EXPERIMENT.gamma, 3)
+    states = small_scale_limit(np.column_stack((W, b)), V, X, labels, EXPERIMENT.alpha, EXPERIMENT.gamma, 8)
     for t, state in enumerate(states):
         limit = stable_rank(state.U[:, :-1]) / stable_rank(W)
         assert run["stable_rank"][t] / run["stable_rank"][0] == pytest.approx(limit, rel=1e-4)

@@ -118,7 +118,8 @@ def sources() -> str:
     for file in sorted({*FOLDER.glob("*.v")} - {FOLDER / "Definitions.v"}):
         source, anchors = file.read_text(encoding="utf-8"), {t.line: t.anchor for t in by_file.get(file.name, [])}
         blocks.append(
-            f"<details><summary><code>{file.name}</code></summary>\n\n{on_pages(source, anchors)}\n\n</details>"
+            f"```{{=html}}\n<details><summary><code>{file.name}</code></summary>\n```\n\n{on_pages(source, anchors)}\n\n"
+            "```{=html}\n</details>\n```"
         )
         for theorem in by_file.get(file.name, []):
             target = f"`\\hypertarget{{{theorem.anchor}}}{{}}`{{=latex}}"

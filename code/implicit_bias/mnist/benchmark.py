@@ -72,27 +72,32 @@ def extras(recording: Recording) -> dict[str, Any]:
 
 
 def table(*recordings: Recording) -> str:
-    """Return benchmarks as a Markdown table: of each, seconds a step, and the ratio to the row it is compared with.
+    """Return benchmarks as a Markdown table: of each, seconds a step, and the ratio to the row it is compared with, with
+    its smallest and largest value over the repetitions.
 
     The first has all rows. A row that another lacks is empty there.
     """
     columns = [{row["name"]: row for row in recording.runs if "median" in row} for recording in recordings]
     processors = ["CPU" if recording.environment["device"] == "cpu" else "GPU" for recording in recordings]
     lines = [
-        f"| what | members | {''.join(f'{kind}: seconds | ratio | ' for kind in processors)}against |",
-        f"|:---------------------|------:|{'---------:|-----:|' * len(columns)}:---------------------|",
+        f"| what | members | {''.join(f'{kind}, s | ratio | ' for kind in processors)}against |",
+        f"|:---------------------|------:|{'------:|------------:|' * len(columns)}:---------------------|",
     ]
     for name, row in columns[0].items():
-        cells = " | ".join(_cells(column.get(name)) for column in columns)
+        cells = " | ".join(_cells(column, name) for column in columns)
         lines.append(f"| {name} | {row['members']} | {cells} | {row['against'] or ''} |")
     return "\n".join(lines)
 
 
-def _cells(row: dict[str, Any] | None) -> str:
+def _cells(column: dict[str, dict[str, Any]], name: str) -> str:
     """Return the cells for seconds and ratio."""
+    row = column.get(name)
     if row is None:
         return " | "
-    return f"{row['median']:#.3g} | {row['ratio']:.2f}" if row["against"] else f"{row['median']:#.3g} | "
+    if row["against"] is None:
+        return f"{row['median']:#.3g} | "
+    each = np.divide(row["seconds"], column[row["against"]]["seconds"])
+    return f"{row['median']:#.3g} | {row['ratio']:.2f} ({each.min():.2f}–{each.max():.2f})"
 
 
 def disagreement(first: Recording, second: Recording, steps: Collection[int]) -> float:
