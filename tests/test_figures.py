@@ -33,7 +33,7 @@ def test_a_diverged_seed_is_crossed_out_and_a_diverged_sigma_leaves_a_gap(monkey
     assert all(np.isnan(line.get_ydata()).tolist() == [False, True, False] for line in curves) and len(curves) == 5
     assert [line.get_xdata().tolist() for line in crosses] == [[10.0]] * 2  # at T/2 and T
     panels = [figure.axes[0] for figure in runs.training_figure(found)]
-    assert [len(axes.lines) for axes in panels] == [3, 3]
+    assert [len(axes.lines) for axes in panels] == [6, 3]  # the error also as its smallest so far
     assert [axes.get_yscale() for axes in panels] == ["log", "linear"]
     assert len(runs.singular_value_figure(found).axes[0].lines) == 4  # at 0 and T, of the two that have a value there
 
@@ -53,6 +53,14 @@ def test_a_figure_has_seven_curves_at_most():
     for k in (-1, 7):
         with pytest.raises(ValueError, match=f"curve index {k}"):
             style.curve(k)
+
+
+def test_names_of_curves_that_end_together_stand_in_their_order_a_line_of_text_apart():
+    with style.figure() as (fig, axes):
+        axes.set(xlim=(0, 2), ylim=(0, 1))
+        style.ends(axes, 1, [("high", 0.502, "k"), ("none", np.nan, "k"), ("middle", 0.501, "k"), ("low", 0.5, "k")])
+    heights = {text.get_text(): text.get_window_extent().y0 * 72 / fig.dpi for text in axes.texts}
+    assert list(heights) == ["low", "middle", "high"] and (np.diff(list(heights.values())) > 10).all()
 
 
 def test_ticks_are_written_with_a_minus_sign_and_no_break_before_a_percent_sign():

@@ -182,7 +182,12 @@ def test_what_is_said_of_the_optimizers(optimized):
     assert (
         optimizers.over_reference(optimized, smaller) / optimizers.over_reference(optimized, momentum)[::2]
     ).min() > 1.1
-    assert (optimizers.ratios(optimized, batches, late) > optimizers.ratios(optimized, batches, equal))[:3].all()
+    assert (optimizers.learned_over_reference(optimized, smaller) - 1 < expected["learned"]).all()
+    assert np.abs(np.median(optimizers.over_prediction(optimized, momentum, late), axis=1)[3] - 1) > 0.9
+    for name in (batches, momentum):
+        assert (optimizers.ratios(optimized, name, late) > optimizers.ratios(optimized, name, equal))[:3].all()
+    assert (optimizers.ratios(optimized, batches, late)[3] > 0.95).all()
+    assert (optimizers.ratios(optimized, momentum, late)[3] < 0.2).all()
     # errors and norms
     assert of(momentum, equal, "test_error")[4].max() < of(gd, equal, "test_error")[4].min()
     for name, row in ((batches, 4), (smaller, 2)):  # these gain less, and keep the rank

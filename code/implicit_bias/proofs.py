@@ -117,10 +117,11 @@ def sources() -> str:
     blocks = []
     for file in sorted({*FOLDER.glob("*.v")} - {FOLDER / "Definitions.v"}):
         source, anchors = file.read_text(encoding="utf-8"), {t.line: t.anchor for t in by_file.get(file.name, [])}
-        blocks.append(
-            f"```{{=html}}\n<details><summary><code>{file.name}</code></summary>\n```\n\n{on_pages(source, anchors)}\n\n"
-            "```{=html}\n</details>\n```"
-        )
+        blocks += [
+            f"```{{=html}}\n<details><summary><code>{file.name}</code></summary>\n```",
+            on_pages(source, anchors),
+            "```{=html}\n</details>\n```",
+        ]
         for theorem in by_file.get(file.name, []):
             target = f"`\\hypertarget{{{theorem.anchor}}}{{}}`{{=latex}}"
             blocks += [target, in_print(f"(* {file.name}, line {theorem.line} *)\n{theorem.text}")]

@@ -8,7 +8,7 @@ from . import api, proofs, searches
 class Answer(NamedTuple):
     """One row: a part of the homework, and its answer in Markdown.
 
-    ``label`` is that of the answer, ``sharper`` the label of the sharper statement, or of the chapter with more; ``code``, as
+    ``label`` is that of the answer, ``sharper`` that of the sharper statement or of a chapter; ``code``, as
     ``module.function``, computes its constant; ``search`` is the label of the search that tries to violate it. A dash
     stands for none.
     """

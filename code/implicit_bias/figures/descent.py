@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from .. import bounds, network
 from ..checks import Array
 from ..margin import max_margin
-from .style import COLORS, HALF, MEASURED, PROVED, curve, figure, name, slope, ticks
+from .style import COLORS, HALF, MEASURED, PROVED, curve, ends, figure, name, slope, ticks
 
 STEP_SIZES = (0.1, 1.0, 10.0, 100.0, 300.0, 1000.0)
 """Step sizes of `hitting_times`."""
@@ -52,14 +52,16 @@ def kink() -> Figure:
     """Draw `kink_quotient` against ``δ``."""
     deltas = np.logspace(-6, -2, 9)
     with figure() as (fig, axes):
+        axes.set(xlim=(6e-7, 2e-1), ylim=(5e-3, 1e6))
+        last = []
         for k, gamma in enumerate((0.05, 0.5, 0.9, 1.0)):
             quotients = [kink_quotient(gamma, t) for t in deltas]
             axes.loglog(deltas, quotients, **curve(k))
-            name(axes, rf"$\gamma={gamma:g}$", (deltas[-1], quotients[-1]), COLORS[k], xytext=(5, (6, -2, -2, 0)[k]))
+            last.append((rf"$\gamma={gamma:g}$", quotients[-1], COLORS[k]))
+        ends(axes, deltas[-1], last)
         axes.plot(deltas[[0, -1]], [bounds.smoothness_constant()] * 2, color=PROVED)
         name(axes, r"bound 1/4, if $\gamma=1$", (1e-4, bounds.smoothness_constant()), PROVED, "below")
         slope(axes, (3e-6, 1e3), -1)
-        axes.set(xlim=(6e-7, 2e-1), ylim=(5e-3, 1e6))
         ticks(axes, "x", (1e-6, 1e-4, 1e-2))
         ticks(axes, "y", (1e-2, 1, 1e2, 1e4, 1e6))
         axes.set_xlabel(r"distance $\delta$ of both weights to the kink")

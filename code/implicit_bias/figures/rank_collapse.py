@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from .. import bounds, network, rank
 from ..checks import Array
-from .style import COLORS, INK, MEASURED, PROVED, band, curve, figure, name, ticks
+from .style import COLORS, INK, MEASURED, PROVED, band, curve, ends, figure, name, ticks
 
 DRAWS = range(5)  # of data and weights, behind each band
 THETA = 1 / 3  # the θ(S) of the data where they are not orthogonal
@@ -51,18 +51,20 @@ def initial_rank() -> Figure:
         np.unique(np.geomspace(10, 900, 60).astype(int)),
     )
     with figure(2.9) as (fig, axes):
+        axes.set(
+            xscale="log", yscale="log", xlabel="$d$", ylabel=r"StableRank$(W^{(0)})$", xlim=(8, 10**4), ylim=(0.5, 250)
+        )
+        last = []
         for k, m in enumerate((25, 100, 400)):
             measured = np.array([[rank.stable_rank(rng.standard_normal((m, d))) for _ in DRAWS] for d in dims]).T
             middle = band(axes, dims, measured, k, linestyle="none")
-            name(axes, f"$m={m}$", (dims[-1], middle[-1]), COLORS[k])
             axes.plot(fine, [rank.expected_stable_rank(m, v) for v in fine.tolist()], color=INK, linewidth=0.8)
             axes.plot(fine, np.minimum(m, fine) / 18, color=PROVED, linewidth=1.2)
-            name(axes, f"$m={m}$", (float(np.sqrt(m * dims[-1])), m / 18), PROVED, "above", xytext=(0, 2))
+            axes.plot(dims[-1], m / 18, **curve(k), markerfacecolor="white")
+            last += [(f"$m={m}$", middle[-1], COLORS[k]), (f"floor, $m={m}$", m / 18, COLORS[k])]
+        ends(axes, dims[-1], last)
         name(axes, "black lines: predicted", (9, 150))
         name(axes, "proved floors", (14, 0.7), PROVED)
-        axes.set(
-            xscale="log", yscale="log", xlabel="$d$", ylabel=r"StableRank$(W^{(0)})$", xlim=(8, 4000), ylim=(0.5, 250)
-        )
         ticks(axes, "x", (10, 100, 1000))
         ticks(axes, "y", (1, 10, 100))
     return fig
@@ -89,12 +91,14 @@ def one_step() -> Figure:
             bound = [bounds.one_step_rank_bound(gradient_rank, v / limit) for v in x]
             axes.plot(x, bound, color=PROVED, linestyle=curve(k)["linestyle"])
             if not k:
-                level, ends = 15.0, [np.interp(15.0, bound, x), sigmas[np.argmax(middle > 15.0)]]
+                after_rise = int(np.argmax(middle > 15.0))
+                rise = [after_rise - 1, after_rise]
+                level, tips = 15.0, [np.interp(15.0, bound, x), np.interp(15.0, middle[rise], sigmas[rise])]
                 axes.annotate(
-                    "", (ends[1], level), (ends[0], level), arrowprops={"arrowstyle": "<->", "shrinkA": 0, "shrinkB": 0}
+                    "", (tips[1], level), (tips[0], level), arrowprops={"arrowstyle": "<->", "shrinkA": 0, "shrinkB": 0}
                 )
-                text = rf"$\times{float(f'{ends[1] / ends[0]:.0e}'):.0f}$"
-                name(axes, text, (4.6 * ends[0], level), place="above")
+                text = rf"$\times{float(f'{tips[1] / tips[0]:.0e}'):.0f}$"
+                name(axes, text, (4.6 * tips[0], level), place="above")
         name(axes, "proved, $m=200,\\ 100,\\ 50$", (sigmas[0], 125), PROVED)
         name(axes, "measured", (1e-5, 1.7), MEASURED, "above")
         name(axes, "$(m,d)=$", (sigmas[-1], 135), MEASURED)
@@ -131,8 +135,8 @@ def trajectory() -> Figure:
         worst = {1 / (k - 1): largest(*rank.extremal_network(1, k), 1 / (k - 1)) for k in (2, 3, 6, 12, 40)}
         axes.plot(list(worst), list(worst.values()), "D", color=COLORS[3])
         name(axes, r"bound, $\theta=1/3$", (0.05, bounds.trajectory_rank_bound(THETA, 0.05)), PROVED)
-        name(axes, r"bound, $\theta=0$", (0.055, 4.6), PROVED, "left")
-        name(axes, "worst start,\n" r"$\theta=0$", (0.0125, 3.0), COLORS[3])
+        name(axes, r"bound, $\theta=0$", (0.055, 4.9), PROVED, "left")
+        name(axes, "worst start,\n" r"$\theta=0$", (1 / 11, worst[1 / 11]), COLORS[3], "left", xytext=(-11, -5))
         name(axes, r"Gaussian start, $\theta=1/3$", (0.0125, 1.25), MEASURED)
         axes.set(xlim=(0.011, 1.1), xscale="log", yscale="log", xlabel=r"slope $\gamma$")
         axes.set_ylabel("StableRank$(W^{(t)}-W^{(0)})$,\nlargest over $t$ and $\\alpha$")
@@ -152,16 +156,19 @@ def gaussian_limit() -> Figure:
     """The gradient's stable rank for orthogonal data and Gaussian weights, against the width (`prp-sharp-gaussian`)."""
     rng, widths = np.random.default_rng(3), np.geomspace(10, 10_000, 9).astype(int)
     with figure() as (fig, axes):
+        axes.set(
+            xscale="log", xlabel="width $m$", ylabel="stable rank of the gradient", xlim=(10, 1e5), ylim=(1.3, 1.9)
+        )
+        last = [(r"$\kappa_\infty$", rank.gaussian_spread(GAMMA), INK)]
         for k, n in enumerate((4, 16, 64)):
             y = rng.choice([-1.0, 1.0], n)
             band(axes, widths, np.transpose([[_gradient_rank(y, m, rng) for _ in DRAWS] for m in widths]), k)
             limit = rank.gaussian_gradient_rank(np.ones(n), GAMMA)
             axes.plot(widths[[0, -1]], [limit, limit], color=INK, linewidth=0.8)
-            name(axes, f"$n={n}$", (widths[-1], limit), COLORS[k], xytext=(5, -4))
+            last.append((f"$n={n}$", limit, COLORS[k]))
         axes.plot(widths[[0, -1]], [rank.gaussian_spread(GAMMA)] * 2, color=INK, linewidth=1.6)
+        ends(axes, widths[-1], last)
         name(axes, r"limits, $m\to\infty$", (1500, 1.52), place="above")
-        name(axes, r"$\kappa_\infty$", (widths[-1], rank.gaussian_spread(GAMMA)), xytext=(5, 6))
-        axes.set(xscale="log", xlabel="width $m$", ylabel="stable rank of the gradient", xlim=(10, 1e5))
         ticks(axes, "x", (10, 100, 1000, 10_000))
     return fig
 

@@ -17,7 +17,7 @@ from ..mnist.configuration import plotted_steps
 from ..mnist.data import PIXELS
 from ..mnist.recording import Recording
 from ..rank import learned_plus_noise
-from .style import COLORS, HALF, INK, band, figure, name, ticks
+from .style import COLORS, HALF, INK, band, curve, ends, figure, name, ticks
 
 
 def milestones(steps: int) -> dict[str, int]:
@@ -74,18 +74,20 @@ def stable_rank_figure(recording: Recording) -> Figure:
     times = milestones(recording.configuration["steps"])
     with figure(3.3) as (fig, axes):
         axes.set(xscale="log", yscale="log", xlabel=r"initial standard deviation $\sigma$")
-        for k, lift, (text, step) in zip((4, 0, 1, 2, 5), (0, -6, -1, 1, 2), times.items()):
+        axes.set(xlim=(sigmas[0] / 25, 1.5 * sigmas[-1]), ylim=(0.025, 1.2))
+        starts = []
+        for k, (text, step) in zip((4, 0, 1, 2, 5), times.items()):
             ranks = np.transpose([relative_rank(recording, sigma, step) for sigma in sigmas])
             middle = band(axes, sigmas, ranks, k, label=f"$t={text}$")
-            name(axes, f"$t={text}$", (sigmas[0], middle[0]), COLORS[k], "left", xytext=(-8, lift))
+            starts.append((f"$t={text}$", middle[0], COLORS[k]))
             lost = np.isnan(ranks).any(0) & ~np.isnan(middle)
             if lost.any():
                 axes.plot(sigmas[lost], middle[lost], "x", color=INK, markersize=9)
+        ends(axes, sigmas[0] / 1.2, starts, "left")
         predicted = prediction(recording, sigmas)
         circles = axes.plot(sigmas, predicted, "o", color=INK, markerfacecolor="none", markersize=9)
         circles[0].set_label("predicted for $t=T$")
         axes.legend(handles=circles, loc="lower right", handletextpad=0.2)
-        axes.set(xlim=(sigmas[0] / 25, 1.5 * sigmas[-1]), ylim=(0.025, 1.2))
         axes.set_ylabel("stable rank over that at $t=0$")
         axes.set_xticks(sigmas, [f"{sigma:g}" for sigma in sigmas])
         ticks(axes, "y", (0.05, 0.1, 0.2, 0.5, 1.0))
@@ -97,22 +99,25 @@ def training_figure(recording: Recording) -> list[Figure]:
     steps, figures = recording.configuration["steps"], []
     t = np.arange(1, steps + 1)
     for quantity in ("train_error", "stable_rank"):
-        with figure(2.9, HALF) as (fig, axes):
+        with figure(3.1, HALF) as (fig, axes):
+            axes.set(xscale="log", xlabel="step $t$", xlim=(1, 30 * steps))
+            ticks(axes, "x", (1, 10, 100))
+            if quantity == "stable_rank":
+                axes.set(ylabel="relative stable rank", ylim=(-0.02, 1.05))
+                ticks(axes, "y", (0, 0.5, 1))
+            else:
+                axes.set(yscale="log", ylabel="training error", ylim=(0.03, 1))
+                ticks(axes, "y", (0.05, 0.1, 0.2, 0.5, 1), percent=True)
+            last = []
             for k, sigma in enumerate(scales(recording)):
                 rows = np.transpose([at(recording, sigma, step, quantity) for step in t])
                 if quantity == "stable_rank":
-                    rows = rows / at(recording, sigma, 0)[:, None]
-                band(axes, t, rows, k, marker="", label=rf"$\sigma={sigma:g}$")
-            axes.set(xscale="log", xlabel="step $t$", xlim=(1, 1.1 * steps))
-            ticks(axes, "x", (1, 10, 100))
-            if quantity == "stable_rank":
-                axes.set_ylabel("relative stable rank")
-                ticks(axes, "y", (0, 0.5, 1))
-                axes.legend(loc="center right")
-            else:
-                axes.set(yscale="log", ylabel="training error", ylim=(0.04, 1))
-                ticks(axes, "y", (0.05, 0.1, 0.2, 0.5, 1), percent=True)
-                axes.legend(loc="lower left")
+                    middle = band(axes, t, rows / at(recording, sigma, 0)[:, None], k, marker="")
+                else:
+                    middle = band(axes, t, rows, k, marker="", linestyle="-", linewidth=0.6)
+                    axes.plot(t, np.minimum.accumulate(middle), **curve(k) | {"marker": ""})
+                last.append((rf"$\sigma={sigma:g}$", middle[-1], COLORS[k]))
+            ends(axes, steps, last)
         figures.append(fig)
     return figures
 
@@ -120,7 +125,10 @@ def training_figure(recording: Recording) -> list[Figure]:
 def singular_value_figure(recording: Recording) -> Figure:
     """Draw the singular values of W over the largest at T, a curve a sigma, and at 0 (@fig-mnist-singular-values)."""
     steps = recording.configuration["steps"]
-    with figure() as (fig, axes):
+    with figure(2.9) as (fig, axes):
+        axes.set(xscale="log", yscale="log", xlim=(1, 2000), ylim=(0.001, 2.5))
+        axes.set(xlabel="index $k$", ylabel="singular value $s_k/s_1$")
+        last = []
         for k, sigma in enumerate(scales(recording)):
             spectra = [run["singular_values"] for run in recording.runs if run["sigma"] == sigma]
             for step in (0, steps):
@@ -128,26 +136,13 @@ def singular_value_figure(recording: Recording) -> Figure:
                 if len(values):
                     relative, index = values / values[:, :1], np.arange(1, values.shape[1] + 1)
                     if step:
-                        middle = band(axes, index, relative, k, marker="", label=rf"$\sigma={sigma:g}$")
-                        name(
-                            axes,
-                            rf"$\sigma={sigma:g}$",
-                            (index[-1], middle[-1]),
-                            COLORS[k],
-                            xytext=(5, (0, 0, 0, -6, 6)[k % 5]),
-                        )
+                        middle = band(axes, index, relative, k, markevery=0.15)
+                        last.append((rf"$\sigma={sigma:g}$", middle[-1], COLORS[k]))
                     else:
                         axes.plot(index, np.median(relative, axis=0), color="#cccccc", linewidth=6, zorder=0)
+        ends(axes, recording.configuration["width"], last)
         name(axes, r"grey: $t=0$, every $\sigma$", (1.2, 1.8), "#666666")
-        name(axes, "$t=T$:", (recording.configuration["width"], 1.1))
-        axes.set(
-            xscale="log",
-            yscale="log",
-            xlabel="index $k$",
-            ylabel="singular value $s_k/s_1$",
-            xlim=(1, 2000),
-            ylim=(0.001, 2.5),
-        )
+        name(axes, "$t=T$:", (recording.configuration["width"], 1.8))
         ticks(axes, "x", (1, 10, 100))
         ticks(axes, "y", (0.001, 0.01, 0.1, 1))
     return fig

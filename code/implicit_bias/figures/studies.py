@@ -15,72 +15,62 @@ from ..searches.problem_1 import one_sample_hitting_time, rare_sample_hitting_ti
 from ..studies import directions, features, mixture, open_questions, optimizers
 from ..studies import grid as studied
 from ..studies.mixture import BY_DIMENSION, BY_SCALE, CHOICES, STEPS, Setting
-from .style import COLORS, HALF, INK, PROVED, band, curve, figure, name, ticks
+from .style import COLORS, HALF, INK, LINE_STYLES, PROVED, band, curve, ends, figure, name, ticks
 
 _STEPS_SHOWN = (1, 10, 100, 1000)
+_CHOICES = {"m": "$m$", "gamma": r"$\gamma$", "flipped": "wrong"}
 
 
 def _mixture_curves(
     axes: Axes, found: Recording, settings: Sequence[Setting], labels: Sequence[str], quantity: str = "rank"
-) -> list[float]:
-    """Draw a curve for each setting, the relative stable rank or the change's, and return where the curves begin."""
+) -> None:
+    """Draw a curve for each setting, the relative stable rank or the change's, and name those that start apart."""
     starts = []
+    axes.set(xscale="log", xlabel="step $t$")
+    ticks(axes, "x", _STEPS_SHOWN)
+    if quantity == "rank":
+        axes.set(yscale="log", ylim=(1e-3, 1.5), ylabel="relative stable rank")
+        ticks(axes, "y", (1e-3, 0.01, 0.1, 1))
+    else:
+        axes.set(ylim=(1, 2), ylabel="stable rank of the change")
+        ticks(axes, "y", (1, 1.5, 2))
     for k, (setting, label) in enumerate(zip(settings, labels)):
         rows = np.array([row[quantity][1:] for row in mixture.rows(found, setting)], dtype=float)
         if quantity == "rank":
             rows /= [row["rank"][:1] for row in mixture.rows(found, setting)]
-        starts.append(band(axes, STEPS[1:], rows, k, label=label, markevery=(2 * k, 10))[0])
-    axes.set(xscale="log", xlabel="step $t$")
-    ticks(axes, "x", _STEPS_SHOWN)
-    return starts
-
-
-def _relative(axes: Axes) -> None:
-    """Set the axis of relative stable ranks."""
-    axes.set(yscale="log", ylim=(1e-3, 1.5), ylabel="relative stable rank")
-    ticks(axes, "y", (1e-3, 0.01, 0.1, 1))
+        start = band(axes, STEPS[1:], rows, k, label=label, markevery=(2 * k, 10))[0]
+        starts.append((label, start, COLORS[k]))
+    if len(settings) <= 5:
+        ends(axes, 1, starts, "left")
+        axes.set_xlim(left=0.03)
 
 
 def mixture_figure(found: Recording) -> list[Figure]:
     """Draw the source paper's Figure 1, by dimension with the bound and by scale; the choices left open; the change."""
     powers = [f"$d=10^{{{round(np.log10(setting.d))}}}$" for setting in BY_DIMENSION]
     with figure(2.9, HALF) as (first, axes):
-        starts = _mixture_curves(axes, found, BY_DIMENSION, powers)
-        for k, (power, start) in enumerate(zip(powers, starts)):
-            name(axes, power, (1, start), COLORS[k], "left")
-        for setting, power in zip(BY_DIMENSION[3:], powers[3:]):
-            bounds = [mixture.bound(row) / row["rank"][0] for row in mixture.rows(found, setting)]
+        _mixture_curves(axes, found, BY_DIMENSION, powers)
+        for k in (3, 4):
+            bounds = [mixture.bound(row) / row["rank"][0] for row in mixture.rows(found, BY_DIMENSION[k])]
             highest = np.max(bounds, axis=0)[1:]
-            axes.plot(STEPS[1:], highest, color=PROVED)
-            name(axes, "bound,\n" + power, (STEPS[-1], highest[-1]), PROVED)
-        axes.set_xlim(0.02, 4e4)
-        _relative(axes)
+            axes.plot(STEPS[1:], highest, color=PROVED, linestyle=LINE_STYLES[k])
+            name(axes, f"bound for\n{powers[k]}", (STEPS[-1], highest[-1]), PROVED)
+        axes.set_xlim(0.01, 2e5)
     with figure(2.9, HALF) as (second, axes):
-        labels = [rf"${setting.scale:g}\,\sigma_G$" for setting in BY_SCALE]
-        for k, start in enumerate(_mixture_curves(axes, found, BY_SCALE, labels)):
-            name(axes, labels[k], (1, start), COLORS[k], "left", xytext=(-5, (5, -6, 0, 5, -6)[k]))
-        axes.set_xlim(0.04, 1200)
-        _relative(axes)
-    names = {"m": "m", "gamma": r"\gamma", "flipped": r"\mathrm{wrong}"}
+        _mixture_curves(axes, found, BY_SCALE, [rf"${setting.scale:g}\,\sigma_G$" for setting in BY_SCALE])
+    usual: Any = BY_DIMENSION[1]
     with figure(2.9, HALF) as (third, axes):
-        first_choice, *varied = [_varied(setting, names) for setting in CHOICES]
-        shown = (CHOICES[0], BY_DIMENSION[1], *CHOICES[1:])  # so the usual one looks as in (a)
-        _mixture_curves(axes, found, shown, [first_choice, "as in (a)", *varied])
-        axes.legend(loc="upper right")
-        _relative(axes)
+        labels = ["usual, as in (a)"]
+        for setting in CHOICES:
+            ((field, value),) = ((key, value) for key, value in vars(setting).items() if value != getattr(usual, key))
+            labels.append(f"{_CHOICES[field]}: {getattr(usual, field):g} → {value:g}")
+        swapped = [1, 0, *range(2, len(labels))]  # so the usual one looks as in (a)
+        _mixture_curves(axes, found, [(usual, *CHOICES)[k] for k in swapped], [labels[k] for k in swapped])
+        axes.legend(handles=[axes.lines[k] for k in swapped], loc="upper right", handlelength=1.5)
+        axes.set_ylim(top=4)
     with figure(2.9, HALF) as (fourth, axes):
         _mixture_curves(axes, found, BY_DIMENSION, powers, "rank_of_change")
-        axes.set(ylim=(1, 2.4), ylabel="stable rank of the change")
-        ticks(axes, "y", (1, 1.5, 2))
-        axes.legend(loc="upper left", ncols=2, columnspacing=1)
     return [first, second, third, fourth]
-
-
-def _varied(setting: Setting, names: dict[str, str]) -> str:
-    """Return in which field a setting differs from the usual one, and how."""
-    usual: Any = BY_DIMENSION[1]
-    (field,) = (field for field in names if getattr(setting, field) != getattr(usual, field))
-    return f"${names[field]}={getattr(setting, field):g}$"
 
 
 def features_figure(found: Recording) -> list[Figure]:
@@ -157,7 +147,8 @@ def optimizers_figure(found: Recording) -> list[Figure]:
                 predicted = optimizers.prediction(found, optimizer, point)
                 look = curves[optimizer]["k"]
                 axes.plot(sigmas, predicted, color=COLORS[look], markersize=7 + 2 * look, **hollow)
-            axes.plot([], [], color=INK, markersize=8, label="predicted", **hollow)
+            axes.plot([], [], color=INK, markersize=8, label="predicted, same colour", **hollow | {"clip_on": True})
+            name(axes, "momentum,\npredicted", (sigmas[-2], predicted[-2]), COLORS[look], "left", xytext=(-10, 0))
             axes.set(xscale="log", yscale="log", xlabel=r"$\sigma$", ylabel="relative stable rank", ylim=(0.0012, 2))
             ticks(axes, "x", (1e-3, 0.01, 0.1, 1))
             ticks(axes, "y", (0.01, 0.1, 1))
@@ -170,9 +161,9 @@ def directions_figure(found: Recording) -> list[Figure]:
     """Draw the largest singular values, the loss of each seed, and one seed's errors by class, as a map."""
     steps, tenth = found.runs[0]["step"][1:], found.configuration["steps"] / 10
 
-    def finish(axes: Axes, height: float) -> None:
+    def finish(axes: Axes) -> None:
         axes.axvline(tenth, color=INK, linewidth=0.8)
-        name(axes, "$T$", (tenth, height), place="left")
+        name(axes, "$T$", (tenth, 1), place="above", xycoords=axes.get_xaxis_transform())
         axes.set(xscale="log", xlabel="step $t$")
         ticks(axes, "x", _STEPS_SHOWN)
 
@@ -183,7 +174,7 @@ def directions_figure(found: Recording) -> list[Figure]:
         axes.set(yscale="log", ylabel=r"singular values of $W^{(t)}$")
         ticks(axes, "y", (0.01, 0.1, 1, 10))
         axes.legend(loc="center left", borderaxespad=0.7)
-        finish(axes, 6.0)
+        finish(axes)
     with figure(2.9, HALF) as (second, axes):
         for k, alpha in zip((1, 3), directions.ALPHAS):
             for seed, losses in enumerate(directions.table(found, "loss", alpha)[:, 1:]):
@@ -192,7 +183,7 @@ def directions_figure(found: Recording) -> list[Figure]:
         axes.set(yscale="log", ylabel="training loss")
         ticks(axes, "y", (1e-3, 0.01, 0.1, 1))
         axes.legend(loc="lower left")
-        finish(axes, 3.0)
+        finish(axes)
     with figure(2.9, HALF) as (third, axes):
         errors = directions.table(found, "class_error")[0, 1:]
         mesh = axes.pcolormesh(steps, range(CLASSES), errors.T, cmap="Blues", shading="nearest")
@@ -201,7 +192,7 @@ def directions_figure(found: Recording) -> list[Figure]:
         bar.set_ticks([0, 0.5, 1], labels=["0", "0.5", "1"])
         axes.set(ylabel="digit", yticks=range(CLASSES))
         axes.grid(False)
-        finish(axes, 8.7)
+        finish(axes)
     return [first, second, third]
 
 
@@ -248,24 +239,18 @@ def open_figure() -> list[Figure]:
         for k, (label, counts) in enumerate(families.items()):
             scaled, color = np.array(counts) * eps * c**2, COLORS[k] if k < 2 else PROVED
             axes.plot(eps, scaled, **curve(k) if k < 2 else {"color": PROVED})
-            name(axes, label, (eps[3], scaled[3]), color, "below" if k == 2 else "above", xytext=(0, (12, 6, -22)[k]))
+            name(axes, label, (eps[3], scaled[3]), color, "below" if k == 2 else "above", xytext=(0, (16, 6, -22)[k]))
         axes.set(xscale="log", xlabel=r"$\varepsilon$", ylabel=r"steps $\times\;\alpha c^2\varepsilon$")
         axes.set(xlim=(0.05, 2e-5), ylim=(0, 2.5))
         ticks(axes, "x", (0.01, 1e-3, 1e-4))
     with figure(2.9, HALF) as (right, axes):
         sigmas = np.array(open_questions.SIGMAS)
+        axes.set(xscale="log", xlabel=r"$\sigma$", xlim=(1e-1, 1e-60), ylim=(-4, 10))
+        last = []
         for k, gamma in enumerate(open_questions.SLOPES):
             excess = open_questions.escapes(gamma) * open_questions.rate(gamma)[:, None] - np.log(1 / sigmas)
-            middle = band(axes, sigmas, excess, k)
-            name(
-                axes,
-                rf"$\gamma={gamma:g}$",
-                (sigmas[4], middle[4]),
-                COLORS[k],
-                "above" if k else "below",
-                xytext=((0, -8), (0, 6), (-20, 8))[k],
-            )
-        axes.set(xscale="log", xlabel=r"$\sigma$", xlim=(1e-1, 1e-42), ylim=(-4, 10))
+            last.append((rf"$\gamma={gamma:g}$", band(axes, sigmas, excess, k)[-1], COLORS[k]))
+        ends(axes, sigmas[-1], last)
         axes.set_ylabel(r"steps $\times\;\log\lambda\;-\;\log(1/\sigma)$")
         ticks(axes, "x", (1e-3, 1e-20, 1e-40))
     return [left, right]

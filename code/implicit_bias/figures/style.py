@@ -8,7 +8,7 @@ each other on a phone.
 """
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,12 +18,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike
+from scipy.optimize import isotonic_regression
 
 from ..checks import Array
 
 MEASURED, PROVED, OTHER, INK = "#0B5A94", "#B84700", "#007A5A", "#000000"
 """Blue, vermilion, green and black after Okabe and Ito, dark enough for text."""
-COLORS = ("#2878B8", MEASURED, "#06365C", OTHER, "#8F3F7F", "#001A33", "#7A5C00")
+COLORS = ("#0077CC", MEASURED, "#06365C", OTHER, "#8F3F7F", "#001A33", "#7A5C00")
 """Of the curves of a family: three blues; green and purple for what behaves differently; two more."""
 LINE_STYLES = ("-", "--", "-.", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)), (0, (1, 2)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -115,6 +116,20 @@ def name(
             annotation_clip=False,
             **look | options,
         )
+
+
+def ends(axes: Axes, x: float, curves: Iterable[tuple[str, float, str]], place: str = "right") -> None:
+    """Name curves where they end or start, each text, height and colour, at least a line of text apart.
+
+    The scales and limits of the axes must have been set. The texts move as little as the order of the heights allows.
+    """
+    shown = sorted((curve for curve in curves if np.isfinite(curve[1])), key=lambda curve: curve[1])
+    if not shown:
+        return
+    points = np.array([axes.transData.transform((x, y))[1] for _, y, _ in shown]) * 72 / axes.figure.dpi
+    lines = 11.5 * np.arange(len(shown))
+    for (text, y, color), shift in zip(shown, isotonic_regression(points - lines).x + lines - points):
+        name(axes, text, (x, y), color, place, xytext=(-5 if place == "left" else 5, shift))
 
 
 def ticks(axes: Axes, axis: str, values: Sequence[float], percent: bool = False) -> None:

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
@@ -19,9 +21,10 @@ def transition_figure(grids: Mapping[str, Recording], sweep: Recording) -> list[
     fine = grids["grid"]
     sigmas, steps = fine.configuration["sigmas"], studied.kept_steps(fine.configuration["steps"])[1:]
     between = np.geomspace(sigmas[0], sigmas[-1], 200)
+    pale = ListedColormap(colormaps["Blues"](np.linspace(0, 0.55, 256)))  # lines and names stand out on it
     with figure(3.2, HALF) as (first, axes):
         ratios = [np.median(studied.relative_ranks(fine, step), axis=1) for step in steps]
-        mesh = axes.pcolormesh(sigmas, steps, ratios, cmap="Blues", vmin=0, vmax=1, shading="nearest")
+        mesh = axes.pcolormesh(sigmas, steps, ratios, cmap=pale, vmin=0, vmax=1, shading="nearest")
         mesh.set(edgecolor="face", linewidth=0.4)  # or there are seams
         bar = first.colorbar(mesh, ax=axes, location="top", label="relative stable rank")
         bar.set_ticks([0, 0.5, 1], labels=["0", "0.5", "1"])
@@ -33,11 +36,12 @@ def transition_figure(grids: Mapping[str, Recording], sweep: Recording) -> list[
         refined = [studied.predicted_transition(fine, step, True, sigmas.index(0.02)) for step in steps]
         axes.plot(np.where(np.isnan(measured), np.nan, refined), steps, color=INK, linestyle=":")
         name(axes, "predicted", (expected[11], steps[11]), place="above", xytext=(-8, 6))
+        name(axes, "refined", (np.array(refined)[~np.isnan(measured)][0], 8.5), place="below")
         before = {step: sigma for (grid, step), sigma in TRANSITION.items() if grid == "grid"}
         axes.plot(
             list(before.values()), list(before), "o", color=INK, markerfacecolor="none", markersize=8, clip_on=False
         )
-        name(axes, "stated before", (before[210], 210), place="left", xytext=(-9, 0))
+        name(axes, "predicted before\nthe runs", (before[210], 210), place="left", xytext=(-9, 0))
         axes.set(yscale="log", ylabel="step $t$")
         axes.grid(False)
         ticks(axes, "y", (1, 10, 100))

@@ -72,10 +72,10 @@ def extras(recording: Recording) -> dict[str, Any]:
 
 
 def table(*recordings: Recording) -> str:
-    """Return benchmarks as a Markdown table: of each, seconds a step, and the ratio to the row it is compared with, with
-    its smallest and largest value over the repetitions.
+    """Return benchmarks as a Markdown table: of each, seconds a step, and the ratio to the row it is compared with.
 
-    The first has all rows. A row that another lacks is empty there.
+    In brackets the smallest and the largest ratio of a repetition. The first has all rows; what
+    another lacks is empty there.
     """
     columns = [{row["name"]: row for row in recording.runs if "median" in row} for recording in recordings]
     processors = ["CPU" if recording.environment["device"] == "cpu" else "GPU" for recording in recordings]
