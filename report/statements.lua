@@ -15,7 +15,23 @@ local function statement(div)
   return div
 end
 
+-- A per cent sign stays with its number, and a number with the sign or the factor that is a formula beside it.
+local function tied(one, space, other)
+  if space.t ~= "Space" and space.t ~= "SoftBreak" then return false end
+  if one.t == "Str" and one.text:match("%d$") then
+    return other.t == "Str" and other.text:match("^%%") or other.t == "Math" and other.text:match("^\\times")
+  end
+  return one.t == "Math" and (one.text:match("[=<>]$") or one.text:match("\\approx$") or one.text:match("\\[lg]e$"))
+end
+
 return { {
+  Inlines = function(inlines)
+    for i = 2, #inlines - 1 do
+      if tied(inlines[i - 1], inlines[i], inlines[i + 1]) then inlines[i] = pandoc.Str("\u{a0}") end
+    end
+    return inlines
+  end,
+}, {
   traverse = "topdown",
   Div = function(div)
     if div.classes:includes("html-only") then return paper and {} or div.content end

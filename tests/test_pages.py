@@ -21,12 +21,13 @@ AXE = (files("axe_playwright_python") / "axe.min.js").read_text("utf-8")
 SHIFTS = """window.shift = 0; new PerformanceObserver((list) => {
   for (const one of list.getEntries()) shift += one.value;
 }).observe({type: "layout-shift", buffered: true});"""
-# Where a formula, its number or another part of the text is cut, or scrolls without a sign of it.
+# Where a formula, its number or another part of the text is cut, or scrolls without a sign of it or not to its start.
 CUT = """() => [...document.querySelectorAll("main *")].filter((it) => {
   if (!it.checkVisibility()) return false;
   if (it.scrollWidth > it.clientWidth + 1 && ["auto", "scroll"].includes(getComputedStyle(it).overflowX))
     return it.tabIndex < 0 || !it.ariaLabel || getComputedStyle(it).backgroundImage == "none";
-  return it.getBoundingClientRect().right > innerWidth + 1 && !it.closest("[tabindex='0']");
+  const {left, right} = it.getBoundingClientRect(), box = it.closest(".scroll[tabindex='0']");
+  return box ? left < box.getBoundingClientRect().left - 1 : right > innerWidth + 1 && !it.closest("[tabindex='0']");
 }).map((it) => it.outerHTML.slice(0, 200))"""
 # The characters of a line, in paragraphs of text alone.
 MEASURE = """() => [...document.querySelectorAll("main section > p")]

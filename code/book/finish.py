@@ -30,6 +30,8 @@ ITALIC = dict(zip(map(ord, LATIN + GREEK), [*range(0x1D434, 0x1D468), *range(0x1
 ITALIC[ord("h")] = 0x210E
 """What browsers draw for a variable of one letter."""
 
+LAST = "</mrow></mrow></math>"
+
 SKIP = '<nav aria-label="Skip"><a class="skip" href="#quarto-document-content">Skip to the text</a></nav>'
 
 
@@ -63,8 +65,10 @@ def finish(book: Path) -> None:
 
     def shown(place: re.Match[str]) -> str:
         if place["kind"] == "inline":
-            formula = f'<span class="math inline">{next(formulas)}</span>'
-            return f'<span class="together">{place["head"]}{formula}{place["tail"]}</span>'
+            formula, tail = next(formulas), place["tail"]
+            if re.fullmatch("[.,;:]", tail):  # a point stays at the end of a formula that breaks
+                formula, tail = formula.replace(LAST, f"<mtext>{tail}</mtext>{LAST}"), ""
+            return f'<span class="together">{place["head"]}<span class="math inline">{formula}</span>{tail}</span>'
         number = f'<span class="number">({place["number"]})</span>' if place["number"] else ""
         formula = f'<span class="math display"><span class="scroll">{next(formulas)}</span>{number}</span>'
         return place["head"] + formula + place["tail"]

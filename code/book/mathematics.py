@@ -50,6 +50,10 @@ def _mended(xml: str) -> str:
             element.attrib, element.text = {"stretchy": "false"}, "˜"  # fonts place this tilde well
     outer = Element("math", {"display": math.attrib["display"]})
     outer.extend(_pieces(list(body) if body.tag == "mrow" else [body]))
+    last = outer[-1][-1]
+    if len(outer[-1]) > 1 and last[-1].text in SIGNS:  # the right side is text, after a space
+        last[-1].set("rspace", "0")
+        ElementTree.SubElement(last, "mi")  # beside which the sign has its space
     return ElementTree.tostring(outer, encoding="unicode")
 
 
