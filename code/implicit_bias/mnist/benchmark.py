@@ -80,8 +80,8 @@ def table(*recordings: Recording) -> str:
     columns = [{row["name"]: row for row in recording.runs if "median" in row} for recording in recordings]
     processors = ["CPU" if recording.environment["device"] == "cpu" else "GPU" for recording in recordings]
     lines = [
-        f"| what | members | {''.join(f'{kind}, s | ratio | ' for kind in processors)}against |",
-        f"|:---------------------|------:|{'------:|------------:|' * len(columns)}:---------------------|",
+        f"| what | nets | {''.join(f'{kind}, s | ratio | ' for kind in processors)}against |",
+        f"|:----------------------|---:|{'-----:|------------:|' * len(columns)}:-------------------|",
     ]
     for name, row in columns[0].items():
         cells = " | ".join(_cells(column, name) for column in columns)
