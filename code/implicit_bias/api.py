@@ -117,15 +117,13 @@ def section(module: Thing) -> Iterator[str]:
 
 
 def page() -> str:
-    """Return the page in Markdown: an index, and then, on the screen alone, a section a module."""
+    """Return the page in Markdown: what serves a statement, and then, on the screen alone, a section a module."""
     index = []
     for module in modules():
         serve = {entry: ", ".join(f"@{label}" for label in named(entry)) for entry in entries(module)}
-        found = [
-            f"[`{entry.name}`](#{anchor(name(entry))})" + (f" ({labels})" if labels else "")
-            for entry, labels in serve.items()
-        ]
-        index.append(f"- `{name(module)}`: {', '.join(found)}")
+        found = [f"[`{one.name}`](#{anchor(name(one))}) ({labels})" for one, labels in serve.items() if labels]
+        if found:
+            index.append(f"- `{name(module)}`: {', '.join(found)}")
     sections = (block for module in modules() for block in section(module))
     return "\n\n".join(["::: {.ragged}\n" + "\n".join(index) + "\n:::", "::: {.html-only}", *sections, ":::"])
 

@@ -81,7 +81,7 @@ def table(*recordings: Recording) -> str:
     processors = ["CPU" if recording.environment["device"] == "cpu" else "GPU" for recording in recordings]
     lines = [
         f"| what | nets | {''.join(f'{kind}, s | ratio | ' for kind in processors)}against |",
-        f"|:----------------------|---:|{'-----:|------------:|' * len(columns)}:-------------------|",
+        f"|:-------------------|---:|{'------:|----------------:|' * len(columns)}:-------------|",
     ]
     for name, row in columns[0].items():
         cells = " | ".join(_cells(column, name) for column in columns)
