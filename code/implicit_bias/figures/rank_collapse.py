@@ -91,13 +91,13 @@ def one_step() -> Figure:
             bound = [bounds.one_step_rank_bound(gradient_rank, v / limit) for v in x]
             axes.plot(x, bound, color=PROVED, linestyle=curve(k)["linestyle"])
             if not k:
-                after_rise = int(np.argmax(middle > 15.0))
-                rise = [after_rise - 1, after_rise]
-                level, tips = 15.0, [np.interp(15.0, bound, x), np.interp(15.0, middle[rise], sigmas[rise])]
+                level, risen = 15.0, int(np.argmax(middle > 15.0)) + 1
+                rises = (bound, x), (middle[risen - 2 : risen], sigmas[risen - 2 : risen])
+                tips = [np.exp(np.interp(np.log(level), np.log(y), np.log(sigma))) for y, sigma in rises]
                 axes.annotate(
                     "", (tips[1], level), (tips[0], level), arrowprops={"arrowstyle": "<->", "shrinkA": 0, "shrinkB": 0}
                 )
-                text = rf"$\times{float(f'{tips[1] / tips[0]:.0e}'):.0f}$"
+                text = rf"$\times{float(f'{tips[1] / tips[0]:.1e}'):.0f}$"
                 name(axes, text, (4.6 * tips[0], level), place="above")
         name(axes, "proved, $m=200,\\ 100,\\ 50$", (sigmas[0], 125), PROVED)
         name(axes, "measured", (1e-5, 1.7), MEASURED, "above")
