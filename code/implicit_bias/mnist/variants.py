@@ -50,6 +50,7 @@ def comparisons(
     largest_sigma = 5 * five[-1:]
     shared_chunk = threads * Engine().chunk_size(5, WIDTH)  # as many images as the threads have in theirs together
     base, products, sigma_2 = "stacked trainer", "bare matrix products", "sigma = 2 alone"
+    unmeasured = "without the stable rank"
     rows: dict[str, tuple[list[Member], str | None, Callable[..., float]]] = {
         base: (five, None, stacked),
         products: (five, base, partial(passes, worker=Products)),
@@ -61,14 +62,14 @@ def comparisons(
         "25 members": (MEMBERS, base, stacked),
         "without stacking": (five, base, one_by_one),
         "threads sharing each operation": (five, base, partial(stacked, own_threads=False, chunk=shared_chunk)),
-        "without closed-form gradients": (five, base, partial(passes, worker=Autograd)),
+        "without closed-form gradients": (five, unmeasured, partial(passes, worker=Autograd)),
         "without chunks": (five, base, partial(stacked, chunk=math.ceil(images / threads))),
         "products without buffers": (five, products, partial(passes, worker=ProductsWithoutBuffers)),
         "without sorting": (five, base, partial(stacked, sort=False)),
         "with the dead columns": (five, "without sorting", partial(stacked, skip_dead=False)),
         sigma_2: (largest_sigma, None, stacked),
         "sigma = 2 with denormals": (largest_sigma, sigma_2, partial(stacked, logit_floor=-math.inf)),
-        "without the stable rank": (five, base, partial(passes, worker=Worker)),
+        unmeasured: (five, base, partial(passes, worker=Worker)),
     }
     shown = [name for name in rows if name not in ON_CPU or torch.device(device).type == "cpu"]
     return {name: (*rows[name][:2], partial(rows[name][2], device=device)) for name in shown}
