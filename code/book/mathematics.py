@@ -64,8 +64,10 @@ def _space_operators(parent: Element, around: list[Element | None]) -> None:
         before, after = around if base and around else (parent[i - 1] if i else None, [*parent[i + 1 :], None][0])
         if parent.tag in SCRIPTS and i:
             before = after = None
-        if len(child) == 2 and child[1].text == "\u2061":
-            name = re.sub("^lim(?=inf|sup)", "lim\u2009", child[0].text or "")
+        named = child[0] if len(child) == 2 and child[1].text == "\u2061" else child
+        if named is not child or (base and child.tag == "mi" and len(child.text or "") > 1):
+            name = re.sub("^lim(?=inf|sup)", "lim\u2009", named.text or "")
+            child.attrib.pop("mathvariant", None)
             child.tag, child.text = "mo", name
             child[:] = []
         elif child.text not in set("∑∏∫"):

@@ -85,7 +85,7 @@ def text(of: Thing) -> str:
 
     return "\n\n".join(
         f"```python\n{paragraph}\n```" if paragraph.startswith(">>>") else NAMED.sub(linked, paragraph)
-        for paragraph in of.docstring.value.split("\n\n")
+        for paragraph in re.sub(":math:`(.*?)`", r"$\1$", of.docstring.value, flags=re.S).split("\n\n")
     )
 
 
