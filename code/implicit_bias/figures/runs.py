@@ -110,13 +110,13 @@ def training_figure(recording: Recording) -> list[Figure]:
                 ticks(axes, "y", (0.05, 0.1, 0.2, 0.5, 1), percent=True)
             last = []
             for k, sigma in enumerate(scales(recording)):
-                rows = np.transpose([at(recording, sigma, step, quantity) for step in t])
+                rows, text = np.transpose([at(recording, sigma, step, quantity) for step in t]), rf"$\sigma={sigma:g}$"
                 if quantity == "stable_rank":
-                    middle = band(axes, t, rows / at(recording, sigma, 0)[:, None], k, marker="")
+                    middle = band(axes, t, rows / at(recording, sigma, 0)[:, None], k, marker="", label=text)
                 else:
-                    middle = band(axes, t, rows, k, marker="", linestyle="-", linewidth=0.6)
+                    middle = band(axes, t, rows, k, marker="", linestyle="-", linewidth=0.6, label=text)
                     axes.plot(t, np.minimum.accumulate(middle), **curve(k) | {"marker": ""})
-                last.append((rf"$\sigma={sigma:g}$", middle[-1], COLORS[k]))
+                last.append((text, middle[-1], COLORS[k]))
             ends(axes, steps, last)
         figures.append(fig)
     return figures
@@ -136,8 +136,9 @@ def singular_value_figure(recording: Recording) -> Figure:
                 if len(values):
                     relative, index = values / values[:, :1], np.arange(1, values.shape[1] + 1)
                     if step:
-                        middle = band(axes, index, relative, k, markevery=0.15)
-                        last.append((rf"$\sigma={sigma:g}$", middle[-1], COLORS[k]))
+                        text = rf"$\sigma={sigma:g}$"
+                        middle = band(axes, index, relative, k, markevery=0.15, label=text)
+                        last.append((text, middle[-1], COLORS[k]))
                     else:
                         axes.plot(index, np.median(relative, axis=0), color="#cccccc", linewidth=6, zorder=0)
         ends(axes, recording.configuration["width"], last)
